@@ -1,0 +1,43 @@
+import { randomBytes } from 'node:crypto'
+import { Client } from 'pg'
+import { describe, inject } from 'vitest'
+import { NEEDS, type PostgresServer } from './provided.js'
+
+/**
+ * `describe` for suites that need PostgreSQL: skipped, and named at the end of the run, where there is none.
+ * The body runs either way, so ask for {@link freshDatabase} in hooks and tests only.
+ */
+export function describeWithPostgres(name: string, body: () => void): void {
+  describe.skipIf(inject('postgres') === undefined)(`${name} ${NEEDS.postgres}`, body)
+}
+
+export interface TestDatabase extends PostgresServer {
+  database: string
+  url: string
+  /** Drops it, open connections included. Not needed at the end of a run: the server goes away then. */
+  drop(): Promise<void>
+}
+
+/** An empty database nobody else uses, on the PostgreSQL of this run. */
+export async function freshDatabase(): Promise<TestDatabase> {
+  const server = inject('postgres')
+  if (!server) throw new Error('no PostgreSQL in this run: use describeWithPostgres')
+  const database = `test_${randomBytes(8).toString('hex')}`
+  await administer(server, `CREATE DATABASE ${database}`)
+  return {
+    ...server,
+    database,
+    url: `postgres://${server.user}:${server.password}@${server.host}:${server.port}/${database}`,
+    drop: () => administer(server, `DROP DATABASE IF EXISTS ${database} WITH (FORCE)`),
+  }
+}
+
+async function administer(server: PostgresServer, statement: string): Promise<void> {
+  const client = new Client({ ...server, database: 'postgres' })
+  await client.connect()
+  try {
+    await client.query(statement)
+  } finally {
+    await client.end()
+  }
+}

@@ -1,0 +1,19 @@
+import { defineConfig } from 'vitest/config'
+import { MissingServersReporter } from './test/support/missing-servers-reporter.js'
+
+const full = process.env['TEST_FULL'] === '1'
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: full ? [] : ['test/**/*.full.test.ts'],
+    globalSetup: ['test/support/global-setup.ts'],
+    setupFiles: ['test/support/end-with-runner.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 30_000,
+    reporters: ['default', new MissingServersReporter()],
+  },
+})
