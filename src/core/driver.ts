@@ -1,0 +1,143 @@
+import type { Readable } from 'node:stream'
+
+/**
+ * The contract between the library and one kind of storage. A driver knows keys, never tenants. It is small on
+ * purpose: {@link Disk} derives everything else, and scoping it takes some thirty lines.
+ *
+ * Every method rejects with a `StorageError`. A key is 1 to 1,024 bytes of UTF-8 without empty, `.` and `..`
+ * segments; a driver that is given another key, or one that its storage cannot hold, rejects with
+ * `ERR_KEY_INVALID` and never rewrites it.
+ */
+export interface Driver {
+  /** The kind of storage, for example `s3`. */
+  readonly kind: string
+  readonly capabilities: DriverCapabilities
+
+  /** Loads and warms what the synchronous methods need. Idempotent; called before any other method. */
+  ready(): Promise<void>
+
+  /**
+   * Stores an object whole or not at all: when the body fails, when `signal` aborts or when the backend
+   * answers with an error, no object and no part of one is left.
+   *
+   * @throws ERR_FILE_EXISTS when `ifNoneMatch` is `*` and the key is taken; the object there is untouched.
+   */
+  put(key: string, body: PutBody, options: PutOptions): Promise<PutResult>
+
+  /** @throws ERR_FILE_NOT_FOUND, ERR_RANGE when the range lies outside of the object. */
+  get(key: string, options?: GetOptions): Promise<GetResult>
+
+  /** @throws ERR_FILE_NOT_FOUND */
+  head(key: string, options?: OperationOptions): Promise<ObjectInfo>
+
+  /** Deletes an object. One that is not there is no error. */
+  delete(key: string, options?: OperationOptions): Promise<void>
+
+  /**
+   * All objects whose key starts with `prefix`, in the order of the keys' UTF-8 bytes.
+   *
+   * @param prefix empty, or ending with `/`: `acme` must never list `acme-corp/`.
+   */
+  list(prefix: string, options?: OperationOptions): AsyncIterable<ObjectEntry>
+
+  /** Copies an object over whatever is at `to`, with its content type. @throws ERR_FILE_NOT_FOUND */
+  copy(from: string, to: string, options?: OperationOptions): Promise<void>
+
+  /**
+   * An expiring address of one object, made without waiting. A driver that cannot sign leaves the method out;
+   * the library then signs an address of its own `serveFiles`.
+   */
+  signUrl?(key: string, options: SignUrlOptions): string
+
+  /** The permanent address of an object in a public disk; absent where only `serveFiles` can reach it. */
+  publicUrl?(key: string): string
+
+  /** Ends sockets and timers. */
+  close?(): Promise<void>
+}
+
+/** What a driver can do, as data: the table in the documentation is generated from it. */
+export interface DriverCapabilities {
+  /** `put` with `ifNoneMatch: '*'` has one winner among racers. */
+  readonly createOnly: boolean
+  /** The content type and disposition given to `put` come back from `head`. */
+  readonly metadata: boolean
+  /** The driver makes expiring addresses that the backend itself serves. */
+  readonly signedUrls: boolean
+  /** The longest life of a signed URL in seconds; null where there is no signer. */
+  readonly maxExpiresIn: number | null
+}
+
+/** Bytes to store: all of them at once, or a stream that the driver consumes and destroys. */
+export type PutBody = Uint8Array | Readable
+
+export interface OperationOptions {
+  signal?: AbortSignal
+}
+
+export interface PutOptions extends OperationOptions {
+  contentType: string
+  contentDisposition?: string
+  cacheControl?: string
+  /** The length of a streamed body in bytes, where it is known beforehand. */
+  size?: number
+  /** `*`: create only; never overwrite. */
+  ifNoneMatch?: '*'
+  /** Told the id of a multipart upload before its first part, so that a reaper can abort it later. */
+  onMultipart?: (uploadId: string) => Promise<void>
+}
+
+export interface PutResult {
+  /** Bytes stored. */
+  size: number
+  etag?: string
+  /** On a bucket that keeps versions. */
+  version?: string
+}
+
+export interface GetOptions extends OperationOptions {
+  range?: ByteRange
+}
+
+/** Offsets in bytes; both ends are included (RFC 9110, section 14.1.2). */
+export type ByteRange = { start: number; end?: number } | { suffix: number }
+
+export interface GetResult {
+  body: Readable
+  info: ObjectInfo
+  /** The part that `body` holds, where a range was asked for. */
+  range?: { start: number; end: number }
+}
+
+export interface ObjectInfo {
+  /** Of the whole object, in bytes. */
+  size: number
+  contentType: string
+  contentDisposition?: string
+  cacheControl?: string
+  etag?: string
+  lastModified: Date
+  version?: string
+}
+
+export interface ObjectEntry {
+  key: string
+  /** In bytes. */
+  size: number
+  lastModified: Date
+}
+
+export interface SignUrlOptions {
+  /** `GET` also serves HEAD requests where the backend's signature allows it. */
+  method: 'GET' | 'HEAD' | 'PUT' | 'DELETE'
+  /** The URL's life in seconds, from `at`. */
+  expiresIn: number
+  /** The moment of signing, in milliseconds since 1970. URLs signed for the same moment are identical. */
+  at: number
+  /** Answer with this Content-Disposition (signed: the client cannot change it). */
+  contentDisposition?: string
+  /** Answer with this Content-Type (signed). */
+  contentType?: string
+  /** Answer with this Cache-Control (signed). */
+  cacheControl?: string
+}

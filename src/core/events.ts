@@ -1,0 +1,48 @@
+import diagnosticsChannel, { type Channel } from 'node:diagnostics_channel'
+import type { StorageError } from './errors.js'
+
+/**
+ * What the library tells whoever listens. Each event is a channel of node's `diagnostics_channel` named
+ * `tenant-files:<event>`: publishing costs next to nothing while nobody subscribes.
+ */
+export interface StorageEvents {
+  /** A file is stored, or the attempt failed and nothing is left of it. */
+  upload: { disk: string; backend: string; tenant: string | null; key: string; size: number; type: string; error?: unknown }
+  /** Somebody asked for what belongs to another tenant. Worth an alarm. */
+  denied: { disk: string; backend: string; operation: string; tenant: string | null; owner: string | null; key: string }
+  /** Code runs outside of any tenant, on purpose. */
+  system: { reason: string }
+  /** `toJSON` could not give a URL and wrote null. */
+  unresolved: { disk: string; backend: string; tenant: string | null; key: string; error: unknown }
+  /** Something is left that needs a later clean-up. */
+  leftover: { backend: string; key: string; error: StorageError | unknown }
+  /** The set-up works, but is worth a second look. */
+  warning: { code: string; message: string }
+}
+
+/** The name of an event. */
+export type StorageEvent = keyof StorageEvents
+
+/**
+ * Listens to an event of all storages in this process.
+ *
+ * @returns a function that ends the subscription
+ * @example
+ * const stop = onStorageEvent('denied', ({ tenant, owner, key }) => audit.warn({ tenant, owner, key }))
+ */
+export function onStorageEvent<E extends StorageEvent>(event: E, listener: (payload: StorageEvents[E]) => void): () => void {
+  const subscriber = (payload: unknown) => listener(payload as StorageEvents[E])
+  const name = channelName(event)
+  diagnosticsChannel.subscribe(name, subscriber)
+  return () => void diagnosticsChannel.unsubscribe(name, subscriber)
+}
+
+/** Publishes an event. A listener that throws does not reach the caller (node reports it as uncaught). */
+export function publish<E extends StorageEvent>(event: E, payload: StorageEvents[E]): void {
+  const channel: Channel = diagnosticsChannel.channel(channelName(event))
+  if (channel.hasSubscribers) channel.publish(payload)
+}
+
+function channelName(event: StorageEvent): string {
+  return `tenant-files:${event}`
+}

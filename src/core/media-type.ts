@@ -1,0 +1,41 @@
+/**
+ * Types that a browser runs rather than shows. They are served as attachments on every backend, because a
+ * script on the storage's origin reads whatever else lives there.
+ */
+const ACTIVE_TYPES: ReadonlySet<string> = new Set([
+  'text/html',
+  'application/xhtml+xml',
+  'image/svg+xml',
+  'text/xml',
+  'application/xml',
+  'text/javascript',
+  'application/javascript',
+  'application/ecmascript',
+  'text/ecmascript',
+  'application/x-shockwave-flash',
+  'application/wasm',
+  'multipart/related',
+  'message/rfc822',
+])
+
+/** Whether a browser may run content of this type: html, svg, xml and everything built on it, scripts. */
+export function isActiveType(type: string): boolean {
+  const essence = type.split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  return ACTIVE_TYPES.has(essence) || essence.endsWith('+xml')
+}
+
+const PATTERN = /^(\*\/\*|[a-z0-9][a-z0-9!#$&^_.+-]*\/(\*|[a-z0-9][a-z0-9!#$&^_.+-]*))$/
+
+/** Whether `pattern` is `type/subtype`, `type/*` or the pattern for everything. */
+export function isTypePattern(pattern: string): boolean {
+  return PATTERN.test(pattern)
+}
+
+/**
+ * Whether a type satisfies a pattern. `image/*` means pictures, not programs: a wildcard does not include
+ * active types, so svg is accepted only where `image/svg+xml` is written out (or everything is accepted).
+ */
+export function matchesType(pattern: string, type: string): boolean {
+  if (pattern === '*/*' || pattern === type) return true
+  return pattern.endsWith('/*') && type.startsWith(pattern.slice(0, -1)) && !isActiveType(type)
+}

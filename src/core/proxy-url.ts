@@ -1,0 +1,128 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { StorageError } from './errors.js'
+
+/** What a verified address permits. */
+export interface UrlGrant {
+  readonly backend: string
+  readonly objectKey: string
+  /** Absent for the permanent address of a public file. */
+  readonly signed?: {
+    /** Seconds since 1970. */
+    readonly expires: number
+    readonly contentType: string | undefined
+    readonly contentDisposition: string | undefined
+  }
+}
+
+const SIGNATURE_BYTES = 24
+const MIN_SECRET_LENGTH = 16
+
+/**
+ * Addresses that `serveFiles` answers, for backends that serve none themselves. A signed one is bound to its
+ * backend, object (and with it tenant and disk), expiry, type and disposition: changing any of them breaks it.
+ *
+ *     /files/<backend>/<object key>?expires=…&type=…&disposition=…&signature=…
+ */
+export class ProxyUrls {
+  readonly #secrets: readonly string[]
+  readonly #baseUrl: string
+
+  /**
+   * @param secrets the first one signs, all verify: put a new one in front and drop the old one when its URLs
+   *   have expired
+   * @param baseUrl where `serveFiles` is mounted: `/files` or `https://app.example.com/files`
+   */
+  constructor(secrets: readonly string[], baseUrl: string) {
+    if (secrets.length === 0 || secrets.some((secret) => secret.length < MIN_SECRET_LENGTH)) {
+      throw new StorageError(
+        'ERR_CONFIG',
+        `The secret that signs URLs must have at least ${MIN_SECRET_LENGTH} characters. Make one with: openssl rand -base64 32`,
+      )
+    }
+    this.#secrets = [...secrets]
+    this.#baseUrl = baseUrl.replace(/\/+$/, '')
+  }
+
+  /** The permanent address of a public file. */
+  permanent(backend: string, objectKey: string): string {
+    return `${this.#baseUrl}${pathOf(backend, objectKey)}`
+  }
+
+  /** @param signed.expires seconds since 1970 */
+  sign(backend: string, objectKey: string, signed: NonNullable<UrlGrant['signed']>): string {
+    return `${this.#baseUrl}${signedTail({ backend, objectKey, signed }, this.#secrets[0] ?? '')}`
+  }
+
+  /**
+   * Checks an address as it came in, below the mount point.
+   *
+   * The whole tail is built anew from what was read and compared, so another order, a doubled or an added
+   * parameter, or another encoding of the same characters is another address, and refused.
+   *
+   * @param tail path and query, for example `req.url` under `app.use('/files', …)`
+   * @param now in milliseconds since 1970
+   * @throws ERR_URL_INVALID, ERR_URL_EXPIRED
+   */
+  verify(tail: string, now: number): UrlGrant {
+    const grant = readTail(tail)
+    if (grant === undefined) throw invalid()
+    if (grant.signed === undefined) {
+      if (tail !== pathOf(grant.backend, grant.objectKey)) throw invalid()
+      return grant
+    }
+    if (!this.#secrets.some((secret) => sameText(tail, signedTail(grant, secret)))) throw invalid()
+    if (now >= grant.signed.expires * 1000) {
+      throw new StorageError('ERR_URL_EXPIRED', 'This address has expired. Ask for the file again.')
+    }
+    return grant
+  }
+}
+
+function invalid(): StorageError {
+  return new StorageError('ERR_URL_INVALID', 'This address is not valid.')
+}
+
+function pathOf(backend: string, objectKey: string): string {
+  return `/${[backend, ...objectKey.split('/')].map(encodeURIComponent).join('/')}`
+}
+
+function signedTail(grant: UrlGrant, secret: string): string {
+  const { backend, objectKey, signed } = grant
+  const query = new URLSearchParams({ expires: String(signed?.expires) })
+  if (signed?.contentType !== undefined) query.set('type', signed.contentType)
+  if (signed?.contentDisposition !== undefined) query.set('disposition', signed.contentDisposition)
+  const unsigned = `${pathOf(backend, objectKey)}?${query}`
+  // The label keeps this use of the secret apart from every other: no ticket is ever a valid URL.
+  const mac = createHmac('sha256', secret).update(`tenant-files:url:v1\n${unsigned}`).digest()
+  return `${unsigned}&signature=${mac.subarray(0, SIGNATURE_BYTES).toString('base64url')}`
+}
+
+function readTail(tail: string): UrlGrant | undefined {
+  const mark = tail.indexOf('?')
+  const segments = (mark < 0 ? tail : tail.slice(0, mark)).split('/').map(decode)
+  const [root, backend, ...rest] = segments
+  if (root !== '' || backend === undefined || rest.length === 0 || segments.includes(undefined)) return undefined
+  const path = { backend, objectKey: rest.join('/') }
+  return mark < 0 ? path : { ...path, signed: readQuery(new URLSearchParams(tail.slice(mark + 1))) }
+}
+
+function readQuery(query: URLSearchParams): NonNullable<UrlGrant['signed']> {
+  return {
+    expires: Number(query.get('expires')),
+    contentType: query.get('type') ?? undefined,
+    contentDisposition: query.get('disposition') ?? undefined,
+  }
+}
+
+function decode(segment: string): string | undefined {
+  try {
+    return decodeURIComponent(segment)
+  } catch {
+    return undefined // a malformed percent sequence: no address of ours
+  }
+}
+
+function sameText(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)]
+  return left.length === right.length && timingSafeEqual(left, right)
+}

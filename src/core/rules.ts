@@ -1,0 +1,58 @@
+import { StorageError } from './errors.js'
+import { assertPathOfWords } from './key.js'
+import { isTypePattern, matchesType } from './media-type.js'
+import { parseSize } from './size.js'
+
+/** What a file column accepts. One object serves the column, the Multer engine and {@link storeFile}. */
+export interface FileRules {
+  /** The disk's name. Default: `media`. */
+  disk?: string
+  /** Where the files lie below disk and tenant, for example `order_files`. */
+  folder: string
+  /**
+   * Accepted types, as found in the bytes: `application/pdf`, `image/*`. Default: everything. A wildcard does
+   * not include active content; write `image/svg+xml` out where you want it.
+   */
+  accept?: readonly string[]
+  /** The largest file: bytes, or text such as `20mb`. Default: `50mb`, so that no column is without a limit. */
+  maxSize?: number | string
+  /** What to do with a file of no bytes. Default: `refuse`. */
+  empty?: 'refuse' | 'accept'
+}
+
+/** {@link FileRules} with every default filled in; frozen. */
+export interface ResolvedRules {
+  readonly disk: string
+  readonly folder: string
+  readonly accept: readonly string[]
+  /** In bytes. */
+  readonly maxSize: number
+  readonly empty: 'refuse' | 'accept'
+}
+
+const DEFAULT_MAX_SIZE = '50mb'
+
+/**
+ * Checks rules and fills in their defaults.
+ *
+ * @throws ERR_CONFIG for a folder, type or size that is not one
+ */
+export function resolveRules(rules: FileRules): ResolvedRules {
+  const { disk = 'media', folder, accept = ['*/*'], maxSize = DEFAULT_MAX_SIZE, empty = 'refuse' } = rules
+  assertPathOfWords(folder, 'folder of a file column')
+  const wrong = accept.find((pattern) => !isTypePattern(pattern))
+  if (wrong !== undefined || accept.length === 0) {
+    throw new StorageError('ERR_CONFIG', `accept takes types such as "application/pdf" or "image/*"; got ${JSON.stringify(wrong ?? [])}.`)
+  }
+  return Object.freeze({ disk, folder, accept: Object.freeze([...accept]), maxSize: parseSize(maxSize), empty })
+}
+
+/** Whether the rules accept this type. */
+export function acceptsType(rules: ResolvedRules, type: string): boolean {
+  return rules.accept.some((pattern) => matchesType(pattern, type))
+}
+
+/** Whether a key lies in the folder of these rules. */
+export function isInFolder(rules: Pick<ResolvedRules, 'folder'>, key: string): boolean {
+  return key.startsWith(`${rules.folder}/`)
+}

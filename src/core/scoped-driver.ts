@@ -1,0 +1,47 @@
+import type { Driver, GetOptions, ObjectEntry, OperationOptions, PutBody, PutOptions, SignUrlOptions } from './driver.js'
+import { StorageError } from './errors.js'
+import { assertObjectKey } from './key.js'
+
+/**
+ * A driver that sees nothing but what lies below `prefix`. Every key is checked before the prefix goes in front
+ * of it, so no key climbs out; `list` gives keys as the caller knows them.
+ *
+ * @param prefix ends with `/`
+ * @throws ERR_KEY_INVALID for a prefix without the slash: `acme` would also reach `acme-corp`
+ */
+export function scopeDriver(driver: Driver, prefix: string): Driver {
+  if (!prefix.endsWith('/')) throw new StorageError('ERR_KEY_INVALID', 'A prefix must end with "/".')
+  const inside = (key: string): string => {
+    assertObjectKey(key)
+    const objectKey = prefix + key
+    assertObjectKey(objectKey)
+    return objectKey
+  }
+  return {
+    kind: driver.kind,
+    capabilities: driver.capabilities,
+    ready: () => driver.ready(),
+    put: async (key: string, body: PutBody, options: PutOptions) => driver.put(inside(key), body, options),
+    get: async (key: string, options?: GetOptions) => driver.get(inside(key), options),
+    head: async (key: string, options?: OperationOptions) => driver.head(inside(key), options),
+    delete: async (key: string, options?: OperationOptions) => driver.delete(inside(key), options),
+    copy: async (from: string, to: string, options?: OperationOptions) => driver.copy(inside(from), inside(to), options),
+    list: (below: string, options?: OperationOptions) => listBelow(driver, prefix, below, options),
+    signUrl: driver.signUrl && ((key: string, options: SignUrlOptions) => sign(driver, inside(key), options)),
+    publicUrl: driver.publicUrl && ((key: string) => driver.publicUrl?.(inside(key)) ?? ''),
+    close: driver.close && (async () => driver.close?.()),
+  }
+}
+
+async function* listBelow(driver: Driver, prefix: string, below: string, options?: OperationOptions): AsyncGenerator<ObjectEntry> {
+  if (below !== '' && !below.endsWith('/')) throw new StorageError('ERR_KEY_INVALID', 'A prefix is empty or ends with "/".')
+  if (below !== '') assertObjectKey(below.slice(0, -1))
+  for await (const entry of driver.list(prefix + below, options)) {
+    yield { ...entry, key: entry.key.slice(prefix.length) }
+  }
+}
+
+function sign(driver: Driver, objectKey: string, options: SignUrlOptions): string {
+  if (driver.signUrl !== undefined) return driver.signUrl(objectKey, options)
+  throw new StorageError('ERR_UNSUPPORTED', `The ${driver.kind} driver does not sign URLs.`)
+}

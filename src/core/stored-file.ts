@@ -1,0 +1,181 @@
+import type { Readable } from 'node:stream'
+import type { ByteRange } from './driver.js'
+import { StorageError } from './errors.js'
+import { publish } from './events.js'
+import type { UrlRequest } from './url-policy.js'
+
+/** Where a file lies: enough to find its object. */
+export interface FileAddress {
+  readonly disk: string
+  /** The name of the backend that holds the bytes. */
+  readonly backend: string
+  /** The owner; `shared` on a shared disk, null on a disk without tenants. */
+  readonly tenant: string | null
+  /** Below disk and tenant. */
+  readonly key: string
+}
+
+/** All that a column remembers of a file. */
+export interface StoredFileData extends FileAddress {
+  /** As the client called it. */
+  readonly name: string
+  /** In bytes. */
+  readonly size: number
+  /** The media type, found in the bytes. */
+  readonly type: string
+  /** 64 hexadecimal digits; null where it was never computed. */
+  readonly sha256: string | null
+  /** On a bucket that keeps versions. */
+  readonly version?: string
+  readonly encoding?: string
+  /** In bytes, where the stored form is encoded. */
+  readonly storedSize?: number
+  readonly scan?: string
+}
+
+/** What a file shows to clients: never its key, tenant or backend. */
+export interface StoredFileJson {
+  name: string
+  size: number
+  type: string
+  /** Null where no URL may be given here, for example to another tenant. */
+  url: string | null
+}
+
+/** Where a file can be read and signed: its storage. */
+export interface StoredFileHome {
+  urlOf(file: StoredFileData): string
+  signedUrlOf(file: StoredFileData, request: UrlRequest): Promise<string>
+  streamOf(file: StoredFileData, range: ByteRange | undefined): Promise<Readable>
+}
+
+interface Origin {
+  readonly home: StoredFileHome
+  /** The text of the column that the file was read from: an untouched row is written back to the letter. */
+  readonly columnText: string | undefined
+}
+
+// The proof that a file comes from us. Plain data cannot get in here, whatever fields a client sends.
+const origins = new WeakMap<StoredFile, Origin>()
+const MINT = Symbol('mint')
+
+/**
+ * The immutable value in an entity's file column and on `req.file.stored`. Only the library makes one: assigning
+ * anything else to a file column throws, so `merge(entity, req.body)` plants no foreign key.
+ *
+ * @example
+ * const order = await orders.findOneByOrFail({ id })
+ * order.file?.url                                     // signed, private, the same for some minutes
+ * await order.file?.signedUrl({ disposition: 'attachment', expiresIn: 60 })
+ * res.json(order)                                     // { id, file: { name, size, type, url } }
+ */
+export class StoredFile implements StoredFileData {
+  readonly disk!: string
+  readonly backend!: string
+  readonly tenant!: string | null
+  readonly key!: string
+  readonly name!: string
+  readonly size!: number
+  readonly type!: string
+  readonly sha256!: string | null
+  readonly version?: string
+  readonly encoding?: string
+  readonly storedSize?: number
+  readonly scan?: string
+
+  /** Not for applications: use {@link storeFile} or the Multer engine. @throws ERR_FILE_FORGED */
+  constructor(mint: symbol, data: StoredFileData) {
+    if (mint !== MINT) throw forged()
+    const { disk, backend, tenant, key, name, size, type, sha256 } = data
+    Object.assign(this, { disk, backend, tenant, key, name, size, type, sha256 })
+    for (const field of ['version', 'encoding', 'storedSize', 'scan'] as const) {
+      if (data[field] !== undefined) Object.assign(this, { [field]: data[field] })
+    }
+    Object.freeze(this)
+  }
+
+  /**
+   * The address a browser can fetch: permanent on a public disk, otherwise signed and expiring. Made when it is
+   * read, without waiting, and identical inside a window of time.
+   *
+   * @throws ERR_TENANT_REQUIRED, ERR_TENANT_MISMATCH (a private file of another tenant), ERR_BACKEND_UNKNOWN,
+   *   ERR_NOT_READY
+   */
+  get url(): string {
+    return originOf(this).home.urlOf(this)
+  }
+
+  /** A signed address with a life, disposition or name of its own. @throws as {@link url} */
+  async signedUrl(request: UrlRequest = {}): Promise<string> {
+    return originOf(this).home.signedUrlOf(this, request)
+  }
+
+  /** The bytes as a stream; destroy it when you do not read to the end. @throws ERR_FILE_NOT_FOUND, as {@link url} */
+  async stream(options: { range?: ByteRange } = {}): Promise<Readable> {
+    return originOf(this).home.streamOf(this, options.range)
+  }
+
+  /** All bytes at once. @throws as {@link stream} */
+  async bytes(): Promise<Buffer> {
+    const chunks: Buffer[] = []
+    for await (const chunk of await this.stream()) chunks.push(chunk)
+    return Buffer.concat(chunks)
+  }
+
+  /** Whether both are the same file. The backend does not count: moving house is no replacement. */
+  equals(other: unknown): boolean {
+    if (!(other instanceof StoredFile)) return false
+    return this.disk === other.disk && this.tenant === other.tenant && this.key === other.key
+  }
+
+  /** Never throws: where no URL can be given it is null, and the event `unresolved` says why. */
+  toJSON(): StoredFileJson {
+    const { name, size, type } = this
+    return { name, size, type, url: this.#urlOrNull() }
+  }
+
+  #urlOrNull(): string | null {
+    try {
+      return this.url
+    } catch (error) {
+      const { disk, backend, tenant, key } = this
+      publish('unresolved', { disk, backend, tenant, key, error })
+      return null
+    }
+  }
+}
+
+/** Makes a file; for the library's own rooms. */
+export function mintStoredFile(home: StoredFileHome, data: StoredFileData, columnText?: string): StoredFile {
+  const file = new StoredFile(MINT, data)
+  origins.set(file, { home, columnText })
+  return file
+}
+
+/** Whether a value is a file of ours. A look-alike with the right fields is not. */
+export function isStoredFile(value: unknown): value is StoredFile {
+  return value instanceof StoredFile && origins.has(value)
+}
+
+/** The storage that a file belongs to. @throws ERR_FILE_FORGED */
+export function homeOf(file: StoredFile): StoredFileHome {
+  return originOf(file).home
+}
+
+/** The column text that a file was read from, or undefined for a new one. @throws ERR_FILE_FORGED */
+export function columnTextOf(file: StoredFile): string | undefined {
+  return originOf(file).columnText
+}
+
+function originOf(file: StoredFile): Origin {
+  const origin = origins.get(file)
+  if (origin === undefined) throw forged()
+  return origin
+}
+
+function forged(): StorageError {
+  return new StorageError(
+    'ERR_FILE_FORGED',
+    'This is not a stored file. A file column takes only req.file.stored, the result of storeFile(), a file that was loaded from the database, or null.',
+  )
+}
