@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 import { MissingServersReporter } from './test/support/missing-servers-reporter.js'
 
-const full = process.env['TEST_FULL'] === '1'
+const full = process.env.TEST_FULL === '1'
 
 export default defineConfig({
   test: {

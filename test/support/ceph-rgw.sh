@@ -8,7 +8,8 @@
 #   ceph-rgw.sh admin  DIR ARGS...   run radosgw-admin against the cluster
 #   ceph-rgw.sh run    PROGRAM ...   run one of Ceph's programs where CEPH_ROOT says they are
 #
-# No systemd, no mgr daemon, no cephx, no root: everything lives in DIR and listens on 127.0.0.1 only. About 1.5 s to start (bluestore: 5 s), ~135 MB RSS in all when fresh.
+# No systemd, no mgr daemon, no cephx, no root: everything lives in DIR and listens on 127.0.0.1 only. About 1.5 s
+# to start (bluestore: 5 s), ~135 MB RSS in all when fresh.
 #
 # Settings (environment, all optional):
 #   CEPH_ROOT             where ceph-unpack.sh put the programs (default: the installed ones)
@@ -26,8 +27,6 @@
 #   RGW_REPLICATION       1 (default): PutBucketReplication is accepted and stored; with a second zone only buckets
 #                         so configured are copied | all: every bucket is copied (needs a second zone) | 0: 405
 #   RGW_LOG_LEVEL         debug_rgw level, e.g. 20 (default: 1)
-#   RGW_OWNER_PID         stop the cluster by itself when this process is gone
-#   RGW_TTL               ... or after this many seconds (default 7200; only with RGW_OWNER_PID)
 #   RGW_START_TIMEOUT     seconds each start-up step may take (default 60)
 set -uo pipefail
 
@@ -99,98 +98,17 @@ use_root() {
   export LD_LIBRARY_PATH=$CEPH_ROOT$LIBDIR:$CEPH_ROOT$LIBDIR/ceph:$CEPH_ROOT/lib/${LIBDIR##*/}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 }
 
-write_conf() {
-  cat >"$DIR/ceph.conf" <<C
-[global]
-fsid = $FSID
-mon_host = [v2:127.0.0.1:$MON_PORT]
-public_addr = 127.0.0.1
-cluster_addr = 127.0.0.1
-# no cephx: nothing but loopback can reach it. radosgw defaults to "secure" mode towards the mon, which
-# auth none cannot do, so say crc explicitly (otherwise it retries forever: get_initial_auth_request -13).
-auth_cluster_required = none
-auth_service_required = none
-auth_client_required = none
-ms_mon_client_mode = crc
-ms_mon_service_mode = crc
-ms_mon_cluster_mode = crc
-ms_bind_msgr1 = false
-log_file = $DIR/log/\$name.log
-log_max_recent = 100
-debug_ms = 0/0
-debug_rocksdb = 1/1
-run_dir = $DIR/run
-pid_file =
-admin_socket =
-crash_dir = $DIR/log
-${CEPH_ROOT:+plugin_dir = $CEPH_ROOT$LIBDIR/ceph}
-${CEPH_ROOT:+erasure_code_dir = $CEPH_ROOT$LIBDIR/ceph/erasure-code}
-# one copy, one placement group per pool, one host
-osd_pool_default_size = 1
-osd_pool_default_min_size = 1
-osd_pool_default_pg_num = 1
-osd_pool_default_pgp_num = 1
-osd_pool_default_pg_autoscale_mode = off
-osd_crush_chooseleaf_type = 0
-mon_allow_pool_size_one = true
-mon_max_pg_per_osd = 1000
-[mon]
-mon_data = $DIR/mon
-# commit cluster-map changes at once instead of batching them for up to a second
-paxos_propose_interval = 0.01
-paxos_min_wait = 0.01
-mon_data_avail_crit = 1
-mon_data_avail_warn = 2
-mon_warn_on_pool_no_redundancy = false
-[osd]
-osd_data = $DIR/osd
-${CEPH_ROOT:+osd_class_dir = $CEPH_ROOT$LIBDIR/rados-classes}
-osd_objectstore = $STORE
-memstore_device_bytes = $STORE_BYTES
-bluestore_block_size = $STORE_BYTES
-osd_memory_target = 939524096
-osd_class_update_on_start = false
-osd_scrub_begin_week_day = 0
-osd_max_scrubs = 0
-[client]
-rgw_data = $DIR/rgw
-rgw_data_sync_poll_interval = 1
-rgw_meta_sync_poll_interval = 1
-rgw_sync_lease_period = 10
-rgw_rados_pool_pg_num_min = 1
-rgw_override_bucket_index_max_shards = 1
-rgw_dynamic_resharding = false
-rgw_crypt_require_ssl = false
-rgw_relaxed_region_enforcement = true
-rgw_dns_name = $DNS_NAME
-rgw_enable_static_website = true
-rgw_lc_debug_interval = $([ "$LC_DEBUG" -gt 0 ] && echo "$LC_DEBUG" || echo -1)
-rgw_gc_obj_min_wait = 20
-rgw_gc_processor_period = 20
-rgw_gc_processor_max_time = 20
-debug_rgw = ${RGW_LOG_LEVEL:-1}/5
-# SSE-KMS with a key held in the configuration (RGW's "testing" backend): key id testkey-1
-rgw_crypt_s3_kms_backend = testing
-rgw_crypt_s3_kms_encryption_keys = testkey-1=YmluCmJvb3N0CmJvb3N0LWJ1aWxkCmNlcGguY29uZgo= testkey-2=aWIKTWFrZWZpbGUKbWFuCm91dApzcmMKVGVzdGluZwo=
-${RGW_DEFAULT_SSE_KEY:+rgw_crypt_default_encryption_key = $RGW_DEFAULT_SSE_KEY}
-C
-}
-
-# sync_policy FILE: give the zonegroup a sync policy that allows any bucket pair, without which RGW answers
-# PutBucketReplication with 405. The configuration is then stored and returned; objects are only really
-# copied between zones (RGW_ZONE2_PORT).
-sync_policy() {
-  [ "$REPLICATION" = 1 ] && [ -z "$ZONE2_PORT" ] || return 0
-  local z; z=$(sed -n 's/.*"master_zone": "\([^"]*\)".*/\1/p' "$1"); [ -n "$z" ] || return 1
-  sed -i "s/\"groups\": \[\]/\"groups\": [{\"id\":\"any\",\"data_flow\":{\"symmetrical\":[{\"id\":\"f\",\"zones\":[\"$z\"]}]},\"pipes\":[{\"id\":\"p\",\"source\":{\"bucket\":\"*\",\"zones\":[\"*\"]},\"dest\":{\"bucket\":\"*\",\"zones\":[\"*\"]},\"params\":{\"source\":{\"filter\":{\"tags\":[]}},\"dest\":{},\"priority\":0,\"mode\":\"system\",\"user\":\"\"}}],\"status\":\"allowed\"}]/" "$1"
-}
+# shellcheck source=ceph-conf.sh
+. "${SELF%/*}/ceph-conf.sh"
 
 cmd_start() {
   DIR=$1; PORT=$2; STARTED=
   case $PORT in ''|*[!0-9]*) die "PORT must be a number";; esac
   use_root
   for b in ceph-mon ceph-osd radosgw radosgw-admin monmaptool ceph; do command -v $b >/dev/null || die "$b not found: run ceph-unpack.sh ROOT and set CEPH_ROOT=ROOT"; done
-  mkdir -p "$DIR" || die "cannot make $DIR"; DIR=$(readlink -f "$DIR")
+  # without -p: where the folder above is gone, so is the run that wanted the cluster
+  [ -d "$DIR" ] || mkdir "$DIR" || die "cannot make $DIR"
+  DIR=$(readlink -f "$DIR")
   # DIR is wiped on start and stop, so it must be empty or carry our mark
   [ -e "$DIR/$MARK" ] || [ -z "$(ls -A "$DIR")" ] || die "$DIR is not empty and not mine; give an empty or new directory"
   # one start at a time per DIR
@@ -203,7 +121,6 @@ cmd_start() {
   [ -n "$ZONE2_PORT" ] && port_busy "$ZONE2_PORT" && die "port $ZONE2_PORT is in use"
   find "$DIR" -mindepth 1 -maxdepth 1 ! -name "$MARK" -exec rm -rf {} +
   mkdir -p "$DIR"/{mon,osd,log,run,rgw}
-  watch_owner                                  # before the first daemon: the owner may die while they start
   MON_PORT=; for i in $(seq 1 200); do p=$(( (PORT + 9999 + i * 7) % 50000 + 10000 )); port_busy $p || { MON_PORT=$p; break; }; done
   [ -n "$MON_PORT" ] || die "no free port for the monitor"
   FSID=$(</proc/sys/kernel/random/uuid); local osd_uuid; osd_uuid=$(</proc/sys/kernel/random/uuid)
@@ -289,16 +206,6 @@ ${ZONE2_PORT:+RGW_ENDPOINT2=http://127.0.0.1:$ZONE2_PORT}
 E
   trap - INT TERM
   echo "$PROG: ready in $(( $(now_ms) - t0 )) ms: http://127.0.0.1:$PORT (store $STORE, access key $AK)"
-}
-
-# watch_owner: a process of its own session that stops the cluster when the owner is gone (kill -9 included)
-# or the TTL is over. It must not hold the lock (9>&-).
-watch_owner() {
-  [ -n "${RGW_OWNER_PID:-}" ] || return 0
-  setsid nohup bash -c 'end=$(( SECONDS + $3 )); while kill -0 "$1" 2>/dev/null && [ $SECONDS -lt $end ] && [ -e "$2/$4" ]; do sleep 1; done
-    [ -e "$2/$4" ] && exec "$0" stop "$2"' \
-    "$SELF" "$RGW_OWNER_PID" "$DIR" "${RGW_TTL:-7200}" "$MARK" >/dev/null 2>&1 </dev/null 9>&- &
-  disown $! 2>/dev/null
 }
 
 # halt DIR: end rgw, osd, mon - TERM, up to 5 s, then KILL; only processes that are provably ours

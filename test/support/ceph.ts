@@ -21,38 +21,41 @@ export async function startS3(options: { runDir: string; keeper: Keeper }): Prom
 
 function externalS3(): S3Server | undefined {
   const env = process.env
-  if (!env['S3_TEST_ENDPOINT']) return undefined
-  if (!env['S3_TEST_KEY'] || !env['S3_TEST_SECRET']) {
+  if (!env.S3_TEST_ENDPOINT) return undefined
+  if (!env.S3_TEST_KEY || !env.S3_TEST_SECRET) {
     throw new Error('S3_TEST_ENDPOINT needs S3_TEST_KEY and S3_TEST_SECRET beside it')
   }
   return {
-    endpoint: env['S3_TEST_ENDPOINT'],
-    region: env['S3_TEST_REGION'] || 'us-east-1',
-    accessKeyId: env['S3_TEST_KEY'],
-    secretAccessKey: env['S3_TEST_SECRET'],
+    endpoint: env.S3_TEST_ENDPOINT,
+    region: env.S3_TEST_REGION || 'us-east-1',
+    accessKeyId: env.S3_TEST_KEY,
+    secretAccessKey: env.S3_TEST_SECRET,
     // without a second user, an unknown one: it is refused just the same
     other: {
-      accessKeyId: env['S3_TEST_OTHER_KEY'] || 'NOSUCHACCESSKEY',
-      secretAccessKey: env['S3_TEST_OTHER_SECRET'] || 'noSuchSecretKey',
+      accessKeyId: env.S3_TEST_OTHER_KEY || 'NOSUCHACCESSKEY',
+      secretAccessKey: env.S3_TEST_OTHER_SECRET || 'noSuchSecretKey',
     },
   }
 }
 
 async function startCeph({ runDir, keeper }: { runDir: string; keeper: Keeper }): Promise<S3Server> {
   if (process.platform !== 'linux') {
-    throw new Error(`Ceph runs on Linux only, not on ${process.platform}; set S3_TEST_ENDPOINT to a server elsewhere`)
+    throw new Error(
+      `Ceph runs on Linux only, not on ${process.platform}; set S3_TEST_ENDPOINT to a server elsewhere`,
+    )
   }
   const env: Record<string, string> = {}
-  if (process.env['CEPH_ROOT']) env['CEPH_ROOT'] = process.env['CEPH_ROOT']
+  if (process.env.CEPH_ROOT) env.CEPH_ROOT = process.env.CEPH_ROOT
   else if (!isInstalled()) {
-    env['CEPH_ROOT'] = path.join(cacheFolder(), `tenant-files-ceph-${systemName()}`)
-    await bash([script('ceph-unpack.sh'), env['CEPH_ROOT']], { env, timeout: 300_000 })
+    env.CEPH_ROOT = path.join(cacheFolder(), `tenant-files-ceph-${systemName()}`)
+    await bash([script('ceph-unpack.sh'), env.CEPH_ROOT], { env, timeout: 300_000 })
   }
   const folder = path.join(runDir, 'ceph')
-  const port = String(await freePort())
   // before the start: the runner may be killed in the middle of it
   keeper.atEnd({ command: 'bash', args: [script('ceph-rgw.sh'), 'stop', folder], env })
-  await bash([script('ceph-rgw.sh'), 'start', folder, port], { env, timeout: 180_000 })
+  const start = async () =>
+    bash([script('ceph-rgw.sh'), 'start', folder, String(await freePort())], { env, timeout: 180_000 })
+  await start().catch(start) // once more: somebody else may have taken the port in between
   const settings = new Map(
     readFileSync(path.join(folder, 'env'), 'utf8')
       .split('\n')
@@ -68,7 +71,10 @@ async function startCeph({ runDir, keeper }: { runDir: string; keeper: Keeper })
   }
 }
 
-async function bash(args: string[], options: { env: Record<string, string>; timeout: number }): Promise<void> {
+async function bash(
+  args: string[],
+  options: { env: Record<string, string>; timeout: number },
+): Promise<void> {
   try {
     await run('bash', args, { env: { ...process.env, ...options.env }, timeout: options.timeout })
   } catch (cause) {
@@ -78,15 +84,15 @@ async function bash(args: string[], options: { env: Record<string, string>; time
 }
 
 function isInstalled(): boolean {
-  const folders = (process.env['PATH'] ?? '').split(path.delimiter)
-  return ['radosgw', 'radosgw-admin', 'ceph', 'ceph-mon', 'ceph-osd', 'monmaptool'].every((program) =>
-    folders.some((folder) => existsSync(path.join(folder, program))),
+  const folders = (process.env.PATH ?? '').split(path.delimiter)
+  return ['radosgw', 'radosgw-admin', 'ceph', 'ceph-mon', 'ceph-osd', 'monmaptool'].every(program =>
+    folders.some(folder => existsSync(path.join(folder, program))),
   )
 }
 
 /** The user's cache folder; a private one below the temporary folder where the home is missing or closed. */
 function cacheFolder(): string {
-  const wanted = process.env['XDG_CACHE_HOME'] || path.join(homedir() || tmpdir(), '.cache')
+  const wanted = process.env.XDG_CACHE_HOME || path.join(homedir() || tmpdir(), '.cache')
   try {
     mkdirSync(wanted, { recursive: true })
     accessSync(wanted, constants.W_OK)
@@ -104,6 +110,7 @@ function cacheFolder(): string {
 /** Packages of one system do not run on another, and a home may be shared by several. */
 function systemName(): string {
   const release = existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : ''
-  const field = (name: string): string => new RegExp(`^${name}="?([\\w.-]+)`, 'm').exec(release)?.[1] ?? 'unknown'
+  const field = (name: string): string =>
+    new RegExp(`^${name}="?([\\w.-]+)`, 'm').exec(release)?.[1] ?? 'unknown'
   return `${field('ID')}-${field('VERSION_ID')}-${process.arch}`
 }

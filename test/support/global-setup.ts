@@ -21,10 +21,12 @@ export async function setup(project: TestProject): Promise<void> {
   const missing: MissingServers = {}
   if (s3.status === 'rejected') missing.s3 = reason(s3.reason)
   if (postgres.status === 'rejected') missing.postgres = reason(postgres.reason)
-  if (Object.keys(missing).length > 0 && (process.env['TEST_FULL'] === '1' || process.env['CI'] === 'true')) {
+  if (Object.keys(missing).length > 0 && (process.env.TEST_FULL === '1' || process.env.CI === 'true')) {
     await keeper.end()
     throw new Error(
-      ['A server is missing, and here no suite may be skipped.', missing.s3, missing.postgres].filter(Boolean).join('\n'),
+      ['A server is missing, and here no suite may be skipped.', missing.s3, missing.postgres]
+        .filter(Boolean)
+        .join('\n'),
     )
   }
   project.provide('runDir', runDir)

@@ -13,16 +13,18 @@ import { createInterface } from 'node:readline'
 const runDir = process.argv[2]
 const servers = []
 const atEnd = []
-let ending
+let _ending
 
-const exited = (child) =>
-  new Promise((resolve) => (child.exitCode !== null || child.signalCode ? resolve() : child.once('exit', resolve)))
-const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+const exited = child =>
+  new Promise(resolve =>
+    child.exitCode !== null || child.signalCode ? resolve() : child.once('exit', resolve),
+  )
+const wait = ms => new Promise(resolve => setTimeout(resolve, ms))
 
 function start({ name, command, args, uid, gid, signals, log }) {
   const output = openSync(log, 'a')
   const child = spawn(command, args, { uid, gid, cwd: runDir, stdio: ['ignore', output, output] })
-  child.once('error', (error) => process.stdout.write(`${name}: ${error.message}\n`))
+  child.once('error', error => process.stdout.write(`${name}: ${error.message}\n`))
   child.once('exit', (code, signal) => process.stdout.write(`${name} ended (${signal ?? code})\n`))
   servers.push({ child, signals })
 }
@@ -36,7 +38,9 @@ async function stop({ child, signals }) {
 }
 
 function run({ command, args, env }) {
-  return exited(spawn(command, args, { env: { ...process.env, ...env }, stdio: 'ignore' }).once('error', () => {}))
+  return exited(
+    spawn(command, args, { env: { ...process.env, ...env }, stdio: 'ignore' }).once('error', () => {}),
+  )
 }
 
 async function end() {
@@ -46,13 +50,13 @@ async function end() {
 }
 
 const lines = createInterface({ input: process.stdin })
-lines.on('line', (line) => {
+lines.on('line', line => {
   const message = JSON.parse(line)
   if (message.spawn) start(message.spawn)
   if (message.atEnd) atEnd.push(message.atEnd)
 })
 const endOnce = () => {
-  ending ??= end()
+  _ending ??= end()
 }
 lines.on('close', endOnce)
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, endOnce)

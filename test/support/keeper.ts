@@ -32,7 +32,10 @@ export interface Keeper {
 export function startKeeper(runDir: string): Keeper {
   const script = fileURLToPath(new URL('./keeper.mjs', import.meta.url))
   // detached: Ctrl-C in the terminal is for the runner, which then ends the keeper in order
-  const child = spawn(process.execPath, [script, runDir], { detached: true, stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [script, runDir], {
+    detached: true,
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
   const exit = once(child, 'exit')
   let heard = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -40,14 +43,15 @@ export function startKeeper(runDir: string): Keeper {
   })
   child.stdin.on('error', () => {}) // the keeper was ended by somebody else
   child.unref()
-  for (const pipe of [child.stdin, child.stdout]) if ('unref' in pipe && typeof pipe.unref === 'function') pipe.unref()
+  for (const pipe of [child.stdin, child.stdout])
+    if ('unref' in pipe && typeof pipe.unref === 'function') pipe.unref()
 
   const send = (message: object): void => {
     child.stdin.write(`${JSON.stringify(message)}\n`)
   }
   return {
-    spawn: (server) => send({ spawn: server }),
-    atEnd: (command) => send({ atEnd: command }),
+    spawn: server => send({ spawn: server }),
+    atEnd: command => send({ atEnd: command }),
     complaints: () => heard.trim(),
     async end() {
       child.ref()

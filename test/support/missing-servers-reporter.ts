@@ -15,19 +15,23 @@ export class MissingServersReporter implements Reporter {
   }
 
   onTestRunEnd(modules: readonly TestModule[]): void {
-    const context: { missingServers?: MissingServers } = this.vitest?.getRootProject().getProvidedContext() ?? {}
+    const context: { missingServers?: MissingServers } =
+      this.vitest?.getRootProject().getProvidedContext() ?? {}
     const missing = context.missingServers ?? {}
     const lines: string[] = []
     for (const server of ['s3', 'postgres'] as const) {
       const why = missing[server]
       if (why === undefined) continue
-      const suites = modules.flatMap((module) =>
+      const suites = modules.flatMap(module =>
         [...module.children.allSuites()]
-          .filter((suite) => suite.name.endsWith(NEEDS[server]))
-          .map((suite) => `    ${module.relativeModuleId}: ${suite.fullName}`),
+          .filter(suite => suite.name.endsWith(NEEDS[server]))
+          .map(suite => `    ${module.relativeModuleId}: ${suite.fullName}`),
       )
       lines.push(`  ${server === 's3' ? 'No S3 server' : 'No PostgreSQL'}: ${why.replaceAll('\n', '\n    ')}`)
-      lines.push(suites.length > 0 ? '  These suites did NOT run:' : '  (no suite of this run needed it)', ...suites)
+      lines.push(
+        suites.length > 0 ? '  These suites did NOT run:' : '  (no suite of this run needed it)',
+        ...suites,
+      )
     }
     this.message = lines.length > 0 ? `\n${'!'.repeat(80)}\n${lines.join('\n')}\n${'!'.repeat(80)}\n` : ''
   }

@@ -1,6 +1,15 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { chownSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { userInfo } from 'node:os'
 import path from 'node:path'
@@ -76,8 +85,12 @@ async function untilReady(server: PostgresServer, context: { log: string; keeper
     } catch (cause) {
       const gone = context.keeper.complaints().includes('postgres')
       if (!gone && Date.now() < end) continue
-      const log = existsSync(context.log) ? readFileSync(context.log, 'utf8').trim().split('\n').slice(-10) : []
-      throw new Error(['PostgreSQL does not answer', context.keeper.complaints(), ...log].join('\n'), { cause })
+      const log = existsSync(context.log)
+        ? readFileSync(context.log, 'utf8').trim().split('\n').slice(-10)
+        : []
+      throw new Error(['PostgreSQL does not answer', context.keeper.complaints(), ...log].join('\n'), {
+        cause,
+      })
     }
   }
 }
@@ -107,7 +120,9 @@ async function runnablePrograms(options: { copyTo: string; account: Account | un
   linkLibraries(options.copyTo)
   const programs = path.join(options.copyTo, 'bin')
   if (await starts(programs, options.account)) return programs
-  throw new Error(`the PostgreSQL programs do not start, neither in ${native} nor copied to ${options.copyTo}`)
+  throw new Error(
+    `the PostgreSQL programs do not start, neither in ${native} nor copied to ${options.copyTo}`,
+  )
 }
 
 async function starts(programs: string, account: Account | undefined): Promise<boolean> {

@@ -66,7 +66,8 @@ export async function listOpenUploads(bucket: string): Promise<OpenUpload[]> {
   do {
     const from = page ? { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker } : {}
     page = await s3Client().send(new ListMultipartUploadsCommand({ Bucket: bucket, ...from }))
-    for (const { Key, UploadId } of page.Uploads ?? []) uploads.push({ key: Key ?? '', uploadId: UploadId ?? '' })
+    for (const { Key, UploadId } of page.Uploads ?? [])
+      uploads.push({ key: Key ?? '', uploadId: UploadId ?? '' })
   } while (page.IsTruncated)
   return uploads
 }

@@ -21,7 +21,9 @@ async function savesANote(dataSource: DataSource): Promise<void> {
   await dataSource.initialize()
   try {
     const saved = await dataSource.getRepository(Note).save({ text: 'hello' })
-    expect(await dataSource.getRepository(Note).findOneByOrFail({ id: saved.id })).toMatchObject({ text: 'hello' })
+    expect(await dataSource.getRepository(Note).findOneByOrFail({ id: saved.id })).toMatchObject({
+      text: 'hello',
+    })
   } finally {
     await dataSource.destroy()
   }
