@@ -9,6 +9,8 @@ export default defineConfig({
     exclude: full ? [] : ['test/**/*.full.test.ts'],
     globalSetup: ['test/support/global-setup.ts'],
     setupFiles: ['test/support/end-with-runner.ts'],
+    // the SDK's word about Node 20, once per worker
+    env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 20_000,

@@ -92,8 +92,10 @@ function isInstalled(): boolean {
 
 /** The user's cache folder; a private one below the temporary folder where the home is missing or closed. */
 function cacheFolder(): string {
-  const wanted = process.env.XDG_CACHE_HOME || path.join(homedir() || tmpdir(), '.cache')
+  const home = homedir()
+  const wanted = process.env.XDG_CACHE_HOME || path.join(home, '.cache')
   try {
+    if (!process.env.XDG_CACHE_HOME) accessSync(home || 'no home', constants.W_OK)
     mkdirSync(wanted, { recursive: true })
     accessSync(wanted, constants.W_OK)
     return wanted
