@@ -32,7 +32,7 @@ export class Backends {
 
   async #warm(): Promise<void> {
     await Promise.all(
-      this.names.map(async (name) => {
+      this.names.map(async name => {
         const driver = this.#drivers.get(name) ?? (await this.#load(name))
         await driver.ready()
       }),
@@ -52,9 +52,13 @@ export class Backends {
     const driver = this.#drivers.get(name)
     if (driver !== undefined) return driver
     if (!this.#sources.has(name)) throw unknownBackend(name, this.names)
-    throw new StorageError('ERR_NOT_READY', 'The storage is not ready. Wait for `await storage.ready()` at start-up.', {
-      backend: name,
-    })
+    throw new StorageError(
+      'ERR_NOT_READY',
+      'The storage is not ready. Wait for `await storage.ready()` at start-up.',
+      {
+        backend: name,
+      },
+    )
   }
 
   has(name: string): boolean {
@@ -62,13 +66,17 @@ export class Backends {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#drivers.values()].map((driver) => driver.close?.()))
+    await Promise.all([...this.#drivers.values()].map(driver => driver.close?.()))
     this.#ready = undefined
   }
 }
 
 function unknownBackend(name: string, known: readonly string[]): StorageError {
-  return new StorageError('ERR_BACKEND_UNKNOWN', `No backend is called "${name}". Configured: ${known.join(', ') || 'none'}.`, {
-    backend: name,
-  })
+  return new StorageError(
+    'ERR_BACKEND_UNKNOWN',
+    `No backend is called "${name}". Configured: ${known.join(', ') || 'none'}.`,
+    {
+      backend: name,
+    },
+  )
 }

@@ -1,5 +1,11 @@
 import { StorageError } from './errors.js'
-import { columnTextOf, mintStoredFile, type StoredFile, type StoredFileData, type StoredFileHome } from './stored-file.js'
+import {
+  columnTextOf,
+  mintStoredFile,
+  type StoredFile,
+  type StoredFileData,
+  type StoredFileHome,
+} from './stored-file.js'
 
 /**
  * The text in a file column: canonical JSON with its fields in a fixed order, so that an unchanged file is
@@ -22,7 +28,21 @@ export function fromColumnText(home: StoredFileHome, text: string): StoredFile {
 
 function encode(file: StoredFileData): string {
   const { disk, backend, tenant, key, name, size, type, sha256, version, encoding, storedSize, scan } = file
-  return JSON.stringify({ v: 1, disk, backend, tenant, key, name, size, type, sha256, version, encoding, storedSize, scan })
+  return JSON.stringify({
+    v: 1,
+    disk,
+    backend,
+    tenant,
+    key,
+    name,
+    size,
+    type,
+    sha256,
+    version,
+    encoding,
+    storedSize,
+    scan,
+  })
 }
 
 function decode(text: string): StoredFileData | undefined {
@@ -37,13 +57,22 @@ function decode(text: string): StoredFileData | undefined {
 function isFileData(value: unknown): value is StoredFileData {
   if (typeof value !== 'object' || value === null) return false
   const data = value as Record<string, unknown>
-  const texts = ['disk', 'backend', 'key', 'name', 'type'].every((field) => typeof data[field] === 'string')
+  const texts = ['disk', 'backend', 'key', 'name', 'type'].every(field => typeof data[field] === 'string')
   const tenant = data.tenant === null || typeof data.tenant === 'string'
   const sha256 = data.sha256 === null || typeof data.sha256 === 'string'
   return data.v === 1 && texts && tenant && sha256 && typeof data.size === 'number'
 }
 
-const UNKNOWN: StoredFileData = { disk: '', backend: '', tenant: null, key: '', name: '', size: 0, type: '', sha256: null }
+const UNKNOWN: StoredFileData = {
+  disk: '',
+  backend: '',
+  tenant: null,
+  key: '',
+  name: '',
+  size: 0,
+  type: '',
+  sha256: null,
+}
 
 function refuse(): never {
   throw new StorageError(

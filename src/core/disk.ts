@@ -1,6 +1,16 @@
 import type { Backends } from './backends.js'
 import { contentDisposition } from './content-disposition.js'
-import type { Driver, GetOptions, GetResult, ObjectEntry, ObjectInfo, OperationOptions, PutBody, PutOptions, PutResult } from './driver.js'
+import type {
+  Driver,
+  GetOptions,
+  GetResult,
+  ObjectEntry,
+  ObjectInfo,
+  OperationOptions,
+  PutBody,
+  PutOptions,
+  PutResult,
+} from './driver.js'
 import { StorageError } from './errors.js'
 import { publish } from './events.js'
 import { keyPrefix, SHARED_TENANT, type Tenancy } from './key.js'
@@ -67,7 +77,11 @@ export class Disk {
    * @throws ERR_FILE_EXISTS where the disk does not allow to overwrite, ERR_SYSTEM_REQUIRED on a disk that
    *   belongs to no single tenant
    */
-  async put(target: string | FileAddress, body: PutBody, options: PutOptions): Promise<FileAddress & PutResult> {
+  async put(
+    target: string | FileAddress,
+    body: PutBody,
+    options: PutOptions,
+  ): Promise<FileAddress & PutResult> {
     const address = this.address(target, 'put')
     const createOnly = this.options.overwrite === 'allow' ? options.ifNoneMatch : '*'
     const driver = await this.#driver(address)
@@ -121,7 +135,12 @@ export class Disk {
     const address = this.address(target, 'signedUrl')
     const { backends, proxyUrls, urlPolicy } = this.#context
     const file = { disk: this.name, type: facts.type }
-    const { expiresIn, at, maxAge, disposition } = urlPolicy.lifeOf(file, this.options.expiresIn, request, Date.now())
+    const { expiresIn, at, maxAge, disposition } = urlPolicy.lifeOf(
+      file,
+      this.options.expiresIn,
+      request,
+      Date.now(),
+    )
     const objectKey = this.objectKey(address)
     const contentType = facts.type
     const contentDisposition = dispositionOf(disposition, request.filename ?? facts.name, facts.type)
@@ -131,7 +150,14 @@ export class Disk {
       return proxyUrls.sign(address.backend, objectKey, { expires, contentType, contentDisposition })
     }
     const cacheControl = `private, max-age=${maxAge}`
-    return driver.signUrl(objectKey, { method: 'GET', expiresIn, at, contentType, contentDisposition, cacheControl })
+    return driver.signUrl(objectKey, {
+      method: 'GET',
+      expiresIn,
+      at,
+      contentType,
+      contentDisposition,
+      cacheControl,
+    })
   }
 
   /**
@@ -140,10 +166,21 @@ export class Disk {
    * @throws ERR_TENANT_REQUIRED, ERR_TENANT_MISMATCH, ERR_SYSTEM_REQUIRED, ERR_DISK_UNKNOWN
    */
   address(target: string | FileAddress, operation: string): FileAddress {
-    if (isWrite(operation)) this.#assertWritable()
+    if (isWrite(operation) && this.options.tenancy !== 'required') this.assertWritable()
     if (typeof target !== 'string') return this.#mine(target, operation)
     const tenant = this.#owner()
     return { disk: this.name, backend: this.#context.writeTo(tenant), tenant, key: target }
+  }
+
+  /** Whether the caller may write here at all; asked before a byte is read. @throws ERR_TENANT_REQUIRED, ERR_SYSTEM_REQUIRED */
+  assertWritable(): void {
+    if (this.options.tenancy === 'required') getTenant()
+    else if (!isSystem()) {
+      throw new StorageError(
+        'ERR_SYSTEM_REQUIRED',
+        `The disk "${this.name}" belongs to no single tenant: write to it under runAsSystem(reason, fn).`,
+      )
+    }
   }
 
   /** The whole key of an object, as its backend knows it. */
@@ -160,11 +197,6 @@ export class Disk {
   #owner(): string | null {
     if (this.options.tenancy === 'none') return null
     return this.options.tenancy === 'shared' ? SHARED_TENANT : getTenant()
-  }
-
-  #assertWritable(): void {
-    if (this.options.tenancy === 'required' || isSystem()) return
-    throw new StorageError('ERR_SYSTEM_REQUIRED', `The disk "${this.name}" belongs to no single tenant: write to it under runAsSystem(reason, fn).`)
   }
 
   #own(address: FileAddress): FileAddress {
@@ -192,7 +224,11 @@ function isWrite(operation: string): boolean {
   return operation === 'put' || operation === 'delete' || operation === 'copy'
 }
 
-function dispositionOf(asked: 'inline' | 'attachment' | undefined, name: string | undefined, type: string | undefined): string | undefined {
+function dispositionOf(
+  asked: 'inline' | 'attachment' | undefined,
+  name: string | undefined,
+  type: string | undefined,
+): string | undefined {
   if (type !== undefined && isActiveType(type)) return contentDisposition('attachment', name ?? 'file')
   return name === undefined ? asked : contentDisposition(asked ?? 'inline', name)
 }

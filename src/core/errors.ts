@@ -108,7 +108,7 @@ export class StorageError extends Error {
       typeof error === 'object' &&
       error !== null &&
       BRAND in error &&
-      (code === undefined || ("code" in error && error.code === code))
+      (code === undefined || ('code' in error && error.code === code))
     )
   }
 }

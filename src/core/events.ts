@@ -7,9 +7,24 @@ import type { StorageError } from './errors.js'
  */
 export interface StorageEvents {
   /** A file is stored, or the attempt failed and nothing is left of it. */
-  upload: { disk: string; backend: string; tenant: string | null; key: string; size: number; type: string; error?: unknown }
+  upload: {
+    disk: string
+    backend: string
+    tenant: string | null
+    key: string
+    size: number
+    type: string
+    error?: unknown
+  }
   /** Somebody asked for what belongs to another tenant. Worth an alarm. */
-  denied: { disk: string; backend: string; operation: string; tenant: string | null; owner: string | null; key: string }
+  denied: {
+    disk: string
+    backend: string
+    operation: string
+    tenant: string | null
+    owner: string | null
+    key: string
+  }
   /** Code runs outside of any tenant, on purpose. */
   system: { reason: string }
   /** `toJSON` could not give a URL and wrote null. */
@@ -30,7 +45,10 @@ export type StorageEvent = keyof StorageEvents
  * @example
  * const stop = onStorageEvent('denied', ({ tenant, owner, key }) => audit.warn({ tenant, owner, key }))
  */
-export function onStorageEvent<E extends StorageEvent>(event: E, listener: (payload: StorageEvents[E]) => void): () => void {
+export function onStorageEvent<E extends StorageEvent>(
+  event: E,
+  listener: (payload: StorageEvents[E]) => void,
+): () => void {
   const subscriber = (payload: unknown) => listener(payload as StorageEvents[E])
   const name = channelName(event)
   diagnosticsChannel.subscribe(name, subscriber)

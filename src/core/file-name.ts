@@ -16,7 +16,8 @@ const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u206
  */
 export function assertFileName(name: unknown): asserts name is string {
   const fault = nameFault(name)
-  if (fault !== undefined) throw new StorageError('ERR_FILE_NAME', `This file name is not accepted: ${fault}. Rename the file.`)
+  if (fault !== undefined)
+    throw new StorageError('ERR_FILE_NAME', `This file name is not accepted: ${fault}. Rename the file.`)
 }
 
 function nameFault(name: unknown): string | undefined {

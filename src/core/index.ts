@@ -29,7 +29,13 @@ export { type Ledger, nullLedger, type StagedUpload, type StageEntry } from './l
 export { LedgerRegistry, type LedgerResolver, type LedgerSlot } from './ledger-registry.js'
 export { acceptsType, type FileRules, type ResolvedRules, resolveRules } from './rules.js'
 export { scopeDriver } from './scoped-driver.js'
-export { createStorage, type ServedFile, Storage, type StorageOptions, type UploadOptions } from './storage.js'
+export {
+  createStorage,
+  type ServedFile,
+  Storage,
+  type StorageOptions,
+  type UploadOptions,
+} from './storage.js'
 export {
   type FileAddress,
   isStoredFile,

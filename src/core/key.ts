@@ -48,7 +48,8 @@ export function assertTenantId(id: unknown): asserts id is string {
  */
 export function assertObjectKey(key: unknown): asserts key is string {
   const fault = keyFault(key)
-  if (fault !== undefined) throw new StorageError('ERR_KEY_INVALID', `This is not a valid object key: ${fault}.`)
+  if (fault !== undefined)
+    throw new StorageError('ERR_KEY_INVALID', `This is not a valid object key: ${fault}.`)
 }
 
 function keyFault(key: unknown): string | undefined {
@@ -58,7 +59,7 @@ function keyFault(key: unknown): string | undefined {
   // Backslashes are path separators on Windows and in some proxies; control characters break headers and XML.
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are exactly what is refused
   if (/[\\\u0000-\u001f\u007f]/.test(key)) return 'it holds a backslash or a control character'
-  if (key.split('/').some((segment) => segment === '' || segment === '.' || segment === '..')) {
+  if (key.split('/').some(segment => segment === '' || segment === '.' || segment === '..')) {
     return 'it has an empty, "." or ".." segment'
   }
   return undefined
@@ -72,7 +73,10 @@ function keyFault(key: unknown): string | undefined {
  */
 export function assertPathOfWords(value: unknown, what: string): asserts value is string {
   if (typeof value === 'string' && PATH_OF_WORDS.test(value)) return
-  throw new StorageError('ERR_CONFIG', `The ${what} must be words of [A-Za-z0-9_-] joined by "/", for example "order_files".`)
+  throw new StorageError(
+    'ERR_CONFIG',
+    `The ${what} must be words of [A-Za-z0-9_-] joined by "/", for example "order_files".`,
+  )
 }
 
 /** The start of every object key of one disk and owner; it ends with a slash, so `acme` is never `acme-corp`. */
@@ -100,7 +104,10 @@ export function newFileKey(folder: string, id: string, extension: string): strin
  * @returns the owner (null for a disk without tenants) and the key below it, or undefined where the object
  *   does not lie in this space
  */
-export function parseObjectKey(space: KeySpace, objectKey: string): { tenant: string | null; key: string } | undefined {
+export function parseObjectKey(
+  space: KeySpace,
+  objectKey: string,
+): { tenant: string | null; key: string } | undefined {
   const below = keyFault(objectKey) === undefined && stripPrefix(objectKey, `${space.location}/`)
   if (!below) return undefined
   if (space.tenancy === 'none') return { tenant: null, key: below }

@@ -32,7 +32,7 @@ export class LedgerRegistry {
     }
     this.#slots.set(name, undefined)
     return {
-      open: (ledger) => void this.#slots.set(name, ledger),
+      open: ledger => void this.#slots.set(name, ledger),
       close: () => void this.#slots.set(name, undefined),
     }
   }

@@ -33,7 +33,7 @@ export class ProxyUrls {
    * @param baseUrl where `serveFiles` is mounted: `/files` or `https://app.example.com/files`
    */
   constructor(secrets: readonly string[], baseUrl: string) {
-    if (secrets.length === 0 || secrets.some((secret) => secret.length < MIN_SECRET_LENGTH)) {
+    if (secrets.length === 0 || secrets.some(secret => secret.length < MIN_SECRET_LENGTH)) {
       throw new StorageError(
         'ERR_CONFIG',
         `The secret that signs URLs must have at least ${MIN_SECRET_LENGTH} characters. Make one with: openssl rand -base64 32`,
@@ -70,7 +70,7 @@ export class ProxyUrls {
       if (tail !== pathOf(grant.backend, grant.objectKey)) throw invalid()
       return grant
     }
-    if (!this.#secrets.some((secret) => sameText(tail, signedTail(grant, secret)))) throw invalid()
+    if (!this.#secrets.some(secret => sameText(tail, signedTail(grant, secret)))) throw invalid()
     if (now >= grant.signed.expires * 1000) {
       throw new StorageError('ERR_URL_EXPIRED', 'This address has expired. Ask for the file again.')
     }
@@ -101,7 +101,8 @@ function readTail(tail: string): UrlGrant | undefined {
   const mark = tail.indexOf('?')
   const segments = (mark < 0 ? tail : tail.slice(0, mark)).split('/').map(decode)
   const [root, backend, ...rest] = segments
-  if (root !== '' || backend === undefined || rest.length === 0 || segments.includes(undefined)) return undefined
+  if (root !== '' || backend === undefined || rest.length === 0 || segments.includes(undefined))
+    return undefined
   const path = { backend, objectKey: rest.join('/') }
   return mark < 0 ? path : { ...path, signed: readQuery(new URLSearchParams(tail.slice(mark + 1))) }
 }

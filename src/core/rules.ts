@@ -40,16 +40,25 @@ const DEFAULT_MAX_SIZE = '50mb'
 export function resolveRules(rules: FileRules): ResolvedRules {
   const { disk = 'media', folder, accept = ['*/*'], maxSize = DEFAULT_MAX_SIZE, empty = 'refuse' } = rules
   assertPathOfWords(folder, 'folder of a file column')
-  const wrong = accept.find((pattern) => !isTypePattern(pattern))
+  const wrong = accept.find(pattern => !isTypePattern(pattern))
   if (wrong !== undefined || accept.length === 0) {
-    throw new StorageError('ERR_CONFIG', `accept takes types such as "application/pdf" or "image/*"; got ${JSON.stringify(wrong ?? [])}.`)
+    throw new StorageError(
+      'ERR_CONFIG',
+      `accept takes types such as "application/pdf" or "image/*"; got ${JSON.stringify(wrong ?? [])}.`,
+    )
   }
-  return Object.freeze({ disk, folder, accept: Object.freeze([...accept]), maxSize: parseSize(maxSize), empty })
+  return Object.freeze({
+    disk,
+    folder,
+    accept: Object.freeze([...accept]),
+    maxSize: parseSize(maxSize),
+    empty,
+  })
 }
 
 /** Whether the rules accept this type. */
 export function acceptsType(rules: ResolvedRules, type: string): boolean {
-  return rules.accept.some((pattern) => matchesType(pattern, type))
+  return rules.accept.some(pattern => matchesType(pattern, type))
 }
 
 /** Whether a key lies in the folder of these rules. */

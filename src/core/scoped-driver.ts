@@ -1,4 +1,12 @@
-import type { Driver, GetOptions, ObjectEntry, OperationOptions, PutBody, PutOptions, SignUrlOptions } from './driver.js'
+import type {
+  Driver,
+  GetOptions,
+  ObjectEntry,
+  OperationOptions,
+  PutBody,
+  PutOptions,
+  SignUrlOptions,
+} from './driver.js'
 import { StorageError } from './errors.js'
 import { assertObjectKey } from './key.js'
 
@@ -25,7 +33,8 @@ export function scopeDriver(driver: Driver, prefix: string): Driver {
     get: async (key: string, options?: GetOptions) => driver.get(inside(key), options),
     head: async (key: string, options?: OperationOptions) => driver.head(inside(key), options),
     delete: async (key: string, options?: OperationOptions) => driver.delete(inside(key), options),
-    copy: async (from: string, to: string, options?: OperationOptions) => driver.copy(inside(from), inside(to), options),
+    copy: async (from: string, to: string, options?: OperationOptions) =>
+      driver.copy(inside(from), inside(to), options),
     list: (below: string, options?: OperationOptions) => listBelow(driver, prefix, below, options),
     signUrl: driver.signUrl && ((key: string, options: SignUrlOptions) => sign(driver, inside(key), options)),
     publicUrl: driver.publicUrl && ((key: string) => driver.publicUrl?.(inside(key)) ?? ''),
@@ -33,8 +42,14 @@ export function scopeDriver(driver: Driver, prefix: string): Driver {
   }
 }
 
-async function* listBelow(driver: Driver, prefix: string, below: string, options?: OperationOptions): AsyncGenerator<ObjectEntry> {
-  if (below !== '' && !below.endsWith('/')) throw new StorageError('ERR_KEY_INVALID', 'A prefix is empty or ends with "/".')
+async function* listBelow(
+  driver: Driver,
+  prefix: string,
+  below: string,
+  options?: OperationOptions,
+): AsyncGenerator<ObjectEntry> {
+  if (below !== '' && !below.endsWith('/'))
+    throw new StorageError('ERR_KEY_INVALID', 'A prefix is empty or ends with "/".')
   if (below !== '') assertObjectKey(below.slice(0, -1))
   for await (const entry of driver.list(prefix + below, options)) {
     yield { ...entry, key: entry.key.slice(prefix.length) }

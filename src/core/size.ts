@@ -1,6 +1,12 @@
 import { StorageError } from './errors.js'
 
-const UNITS: Readonly<Record<string, number>> = { b: 1, kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3, tb: 1024 ** 4 }
+const UNITS: Readonly<Record<string, number>> = {
+  b: 1,
+  kb: 1024,
+  mb: 1024 ** 2,
+  gb: 1024 ** 3,
+  tb: 1024 ** 4,
+}
 
 /**
  * Reads a size: a number of bytes, or text such as `'20mb'` (units of 1,024, as Express reads them).
@@ -11,7 +17,10 @@ const UNITS: Readonly<Record<string, number>> = { b: 1, kb: 1024, mb: 1024 ** 2,
 export function parseSize(size: number | string): number {
   const bytes = typeof size === 'number' ? size : parseText(size)
   if (Number.isSafeInteger(bytes) && bytes > 0) return bytes
-  throw new StorageError('ERR_CONFIG', `A size is a positive number of bytes or text such as "20mb"; got ${JSON.stringify(size)}.`)
+  throw new StorageError(
+    'ERR_CONFIG',
+    `A size is a positive number of bytes or text such as "20mb"; got ${JSON.stringify(size)}.`,
+  )
 }
 
 function parseText(text: string): number {

@@ -21,7 +21,10 @@ export function assertDisks(disks: Readonly<Record<string, DiskOptions>>): void 
     assertPathOfWords(disk.location, `location of the disk "${name}"`)
     const clash = entries.find(([other, candidate]) => other !== name && overlap(disk, candidate))
     if (clash !== undefined) {
-      throw new StorageError('ERR_CONFIG', `The disks "${name}" and "${clash[0]}" overlap: no location may lie in another one.`)
+      throw new StorageError(
+        'ERR_CONFIG',
+        `The disks "${name}" and "${clash[0]}" overlap: no location may lie in another one.`,
+      )
     }
   }
 }

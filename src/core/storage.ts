@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { Backends, type BackendSource } from './backends.js'
+import { type BackendSource, Backends } from './backends.js'
 import { Disk, type DiskContext, type DiskOptions } from './disk.js'
 import type { ByteRange } from './driver.js'
 import { StorageError } from './errors.js'
@@ -62,7 +62,10 @@ export class Storage implements StoredFileHome {
   constructor(options: StorageOptions) {
     const { secret, baseUrl = '/files', backends, disks = DEFAULT_DISKS, urls, ledgerOf, uploads } = options
     assertDisks(disks)
-    this.uploads = Object.freeze({ idleTimeout: uploads?.idleTimeout ?? 30, deadline: uploads?.deadline ?? 3600 })
+    this.uploads = Object.freeze({
+      idleTimeout: uploads?.idleTimeout ?? 30,
+      deadline: uploads?.deadline ?? 3600,
+    })
     this.ledgers = new LedgerRegistry(ledgerOf)
     this.#backends = new Backends(backends)
     this.#proxyUrls = new ProxyUrls(typeof secret === 'string' ? [secret] : (secret ?? []), baseUrl)
@@ -99,7 +102,10 @@ export class Storage implements StoredFileHome {
   disk(name: string): Disk {
     const disk = this.#disks.get(name)
     if (disk !== undefined) return disk
-    throw new StorageError('ERR_DISK_UNKNOWN', `No disk is called "${name}". Configured: ${this.diskNames.join(', ')}.`)
+    throw new StorageError(
+      'ERR_DISK_UNKNOWN',
+      `No disk is called "${name}". Configured: ${this.diskNames.join(', ')}.`,
+    )
   }
 
   /**
@@ -111,7 +117,8 @@ export class Storage implements StoredFileHome {
   verifyUrl(tail: string): ServedFile {
     const { backend, objectKey, signed } = this.#proxyUrls.verify(tail, Date.now())
     const found = this.#backends.has(backend) ? this.#locate(objectKey) : undefined
-    const permitted = found !== undefined && (signed !== undefined || found.disk.options.visibility === 'public')
+    const permitted =
+      found !== undefined && (signed !== undefined || found.disk.options.visibility === 'public')
     if (!permitted) throw new StorageError('ERR_URL_INVALID', 'This address is not valid.')
     const address = { disk: found.disk.name, backend, tenant: found.tenant, key: found.key }
     return { ...signed, address, visibility: found.disk.options.visibility }
@@ -157,7 +164,12 @@ function writer(backends: Backends, writeTo: StorageOptions['writeTo']): (tenant
   if (typeof writeTo === 'function') return writeTo
   const [only] = backends.names
   const name = writeTo ?? (backends.names.length === 1 ? only : undefined)
-  if (name === undefined) throw new StorageError('ERR_CONFIG', 'Say with writeTo which backend new files go to.')
-  if (!backends.has(name)) throw new StorageError('ERR_BACKEND_UNKNOWN', `writeTo names "${name}", but backends has only: ${backends.names.join(', ')}.`)
+  if (name === undefined)
+    throw new StorageError('ERR_CONFIG', 'Say with writeTo which backend new files go to.')
+  if (!backends.has(name))
+    throw new StorageError(
+      'ERR_BACKEND_UNKNOWN',
+      `writeTo names "${name}", but backends has only: ${backends.names.join(', ')}.`,
+    )
   return () => name
 }

@@ -51,9 +51,14 @@ export class UrlPolicy {
 
   /** @throws ERR_CONFIG for a life that is no positive whole number of seconds */
   constructor({ expiresIn = DEFAULT_EXPIRES_IN, rules = [], maxExpiresIn = SEVEN_DAYS }: UrlOptions = {}) {
-    for (const seconds of [expiresIn, maxExpiresIn, ...rules.map((rule) => rule.expiresIn)]) assertSeconds(seconds)
-    const wrong = rules.flatMap((rule) => rule.types ?? []).find((type) => !isTypePattern(type))
-    if (wrong !== undefined) throw new StorageError('ERR_CONFIG', `A URL rule's type must look like "application/pdf" or "image/*"; got "${wrong}".`)
+    for (const seconds of [expiresIn, maxExpiresIn, ...rules.map(rule => rule.expiresIn)])
+      assertSeconds(seconds)
+    const wrong = rules.flatMap(rule => rule.types ?? []).find(type => !isTypePattern(type))
+    if (wrong !== undefined)
+      throw new StorageError(
+        'ERR_CONFIG',
+        `A URL rule's type must look like "application/pdf" or "image/*"; got "${wrong}".`,
+      )
     this.#expiresIn = expiresIn
     this.#maxExpiresIn = Math.min(maxExpiresIn, SEVEN_DAYS)
     this.#rules = rules
@@ -63,8 +68,13 @@ export class UrlPolicy {
    * @param now in milliseconds since 1970
    * @throws ERR_CONFIG for an `expiresIn` that is no positive whole number or above the cap
    */
-  lifeOf(file: { disk: string; type?: string }, diskExpiresIn: number | undefined, request: UrlRequest, now: number): UrlLife {
-    const rule = this.#rules.find((candidate) => fits(candidate, file))
+  lifeOf(
+    file: { disk: string; type?: string },
+    diskExpiresIn: number | undefined,
+    request: UrlRequest,
+    now: number,
+  ): UrlLife {
+    const rule = this.#rules.find(candidate => fits(candidate, file))
     const expiresIn = this.#capped(request.expiresIn, rule?.expiresIn ?? diskExpiresIn ?? this.#expiresIn)
     // Half the life is the longest window that leaves every URL at least half its life (facts: morphic#941).
     const window = Math.max(1, Math.floor(expiresIn / 2))
@@ -80,13 +90,17 @@ export class UrlPolicy {
     if (asked === undefined) return Math.min(otherwise, this.#maxExpiresIn)
     assertSeconds(asked)
     if (asked <= this.#maxExpiresIn) return asked
-    throw new StorageError('ERR_CONFIG', `expiresIn may be at most ${this.#maxExpiresIn} seconds here; got ${asked}.`)
+    throw new StorageError(
+      'ERR_CONFIG',
+      `expiresIn may be at most ${this.#maxExpiresIn} seconds here; got ${asked}.`,
+    )
   }
 }
 
 function fits(rule: UrlRule, file: { disk: string; type?: string }): boolean {
   const { type } = file
-  const byType = rule.types === undefined || (type !== undefined && rule.types.some((pattern) => matchesType(pattern, type)))
+  const byType =
+    rule.types === undefined || (type !== undefined && rule.types.some(pattern => matchesType(pattern, type)))
   return byType && (rule.disks === undefined || rule.disks.includes(file.disk))
 }
 

@@ -1,0 +1,91 @@
+import { mkdir, realpath } from 'node:fs/promises'
+import { dirname, join, resolve, sep } from 'node:path'
+import { StorageError } from '../../core/errors.js'
+import { assertObjectKey } from '../../core/key.js'
+import { fileSystemError, hasCode } from './local-errors.js'
+
+/** The driver's own folder below the root: temporary files and metadata. No key reaches it. */
+const PRIVATE_FOLDER = '.tenant-files'
+
+/**
+ * The one door to the file system. Every path that the local driver touches comes from here, and nowhere else
+ * may a key be joined with the root: all protection against leaving it stands in this file. It rejects, and
+ * never rewrites.
+ */
+export class GuardedRoot {
+  readonly #configured: string
+  #real: string | undefined
+
+  constructor(root: string) {
+    if (typeof root !== 'string' || root === '' || root.includes('\0')) {
+      throw new StorageError(
+        'ERR_CONFIG',
+        'LocalDriver needs the folder that holds its files: new LocalDriver({ root: "var/files" }).',
+      )
+    }
+    this.#configured = resolve(root)
+  }
+
+  /** Makes the root. @throws ERR_BACKEND_DENIED, ERR_DISK_FULL */
+  async open(): Promise<void> {
+    try {
+      await mkdir(join(this.#configured, PRIVATE_FOLDER, 'tmp'), { recursive: true, mode: 0o750 })
+      this.#real = await realpath(this.#configured)
+    } catch (error) {
+      throw fileSystemError(error, 'ready')
+    }
+  }
+
+  /** The path of an object, which need not exist. @throws ERR_KEY_INVALID */
+  async pathOf(key: string): Promise<string> {
+    assertObjectKey(key)
+    const root = this.#root()
+    const path = join(root, ...key.split('/'))
+    // `join` and the key's own rules make this true on every system we know; a door is checked all the same.
+    if (!path.startsWith(root + sep) || key.split('/', 1)[0] === PRIVATE_FOLDER) throw invalidKey()
+    await assertNoLink(path)
+    return path
+  }
+
+  /** The folder that a prefix means. @param prefix empty, or ending with `/` @throws ERR_KEY_INVALID */
+  async folderOf(prefix: string): Promise<string> {
+    if (prefix === '') return this.#root()
+    if (!prefix.endsWith('/'))
+      throw new StorageError('ERR_KEY_INVALID', 'A prefix is empty or ends with "/".')
+    return this.pathOf(prefix.slice(0, -1))
+  }
+
+  /** A path in the driver's own folder. @param names plain names of our own making, never from outside */
+  privatePath(...names: string[]): string {
+    return join(this.#root(), PRIVATE_FOLDER, ...names)
+  }
+
+  isPrivate(path: string): boolean {
+    return path === join(this.#root(), PRIVATE_FOLDER)
+  }
+
+  #root(): string {
+    if (this.#real !== undefined) return this.#real
+    throw new StorageError(
+      'ERR_NOT_READY',
+      'The local driver is not ready. Wait for `await storage.ready()`.',
+    )
+  }
+}
+
+/** Below the root nothing may be a symbolic link: one could lead out of it, or into another tenant's folder. */
+async function assertNoLink(path: string): Promise<void> {
+  try {
+    if ((await realpath(path)) !== path) throw invalidKey()
+  } catch (error) {
+    // What does not exist yet is judged by the folder it will lie in. A link to nowhere ends up here as well; the
+    // calls that create files refuse to follow it.
+    if (hasCode(error, 'ENOENT')) return assertNoLink(dirname(path))
+    if (hasCode(error, 'ENOTDIR')) return
+    throw StorageError.is(error) ? error : fileSystemError(error, 'resolve')
+  }
+}
+
+function invalidKey(): StorageError {
+  return new StorageError('ERR_KEY_INVALID', 'This is not a valid object key: it leads out of the storage.')
+}

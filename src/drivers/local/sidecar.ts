@@ -1,0 +1,87 @@
+import { createHash } from 'node:crypto'
+import type { Stats } from 'node:fs'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import mimeTypes from 'mime-types'
+import type { PutOptions } from '../../core/driver.js'
+import type { GuardedRoot } from './guarded-root.js'
+import { hasCode } from './local-errors.js'
+
+/** What a file system has no place for. */
+export type ObjectHeaders = Pick<PutOptions, 'contentType' | 'contentDisposition' | 'cacheControl'>
+
+interface Sidecar extends ObjectHeaders {
+  readonly size: number
+  readonly modified: number
+}
+
+/**
+ * Keeps an object's headers in a small file of the driver's own folder, and only where the extension does not
+ * say it all: a `.pdf` of type application/pdf has none.
+ *
+ * The sidecar names the size and time of the bytes it belongs to. Bytes and sidecar cannot be written in one
+ * step; after a crash between the two, or when the bytes were replaced by hand, the sidecar does not fit and is
+ * not believed.
+ */
+export class Sidecars {
+  readonly #root: GuardedRoot
+
+  constructor(root: GuardedRoot) {
+    this.#root = root
+  }
+
+  async write(key: string, headers: ObjectHeaders, stats: Stats, temporary: string): Promise<void> {
+    const path = this.#pathOf(key)
+    if (isPlain(key, headers)) return rm(path, { force: true })
+    const { contentType, contentDisposition, cacheControl } = headers
+    const sidecar: Sidecar = { ...fingerprint(stats), contentType, contentDisposition, cacheControl }
+    await mkdir(dirname(path), { recursive: true, mode: 0o750 })
+    await writeFile(temporary, JSON.stringify(sidecar), { flag: 'wx', mode: 0o640 })
+    await rename(temporary, path)
+  }
+
+  async read(key: string, stats: Stats): Promise<ObjectHeaders> {
+    const sidecar = await readSidecar(this.#pathOf(key))
+    const { size, modified } = fingerprint(stats)
+    if (sidecar === undefined || sidecar.size !== size || sidecar.modified !== modified)
+      return { contentType: typeOf(key) }
+    const { contentType, contentDisposition, cacheControl } = sidecar
+    return { contentType, contentDisposition, cacheControl }
+  }
+
+  async delete(key: string): Promise<void> {
+    await rm(this.#pathOf(key), { force: true })
+  }
+
+  /** A hash, because the sidecar of `a` must not be in the way of the one of `a.json/b`. */
+  #pathOf(key: string): string {
+    const digest = createHash('sha256').update(key).digest('hex')
+    return this.#root.privatePath('headers', digest.slice(0, 2), `${digest}.json`)
+  }
+}
+
+function fingerprint(stats: Stats): { size: number; modified: number } {
+  return { size: stats.size, modified: Math.trunc(stats.mtimeMs) }
+}
+
+function isPlain(key: string, headers: ObjectHeaders): boolean {
+  return (
+    headers.contentType === typeOf(key) &&
+    headers.contentDisposition === undefined &&
+    headers.cacheControl === undefined
+  )
+}
+
+function typeOf(key: string): string {
+  return mimeTypes.lookup(key.slice(key.lastIndexOf('/') + 1)) || 'application/octet-stream'
+}
+
+async function readSidecar(path: string): Promise<Sidecar | undefined> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8'))
+  } catch (error) {
+    // Torn by a power cut: the extension decides, as for every object without a sidecar.
+    if (hasCode(error, 'ENOENT') || error instanceof SyntaxError) return undefined
+    throw error
+  }
+}

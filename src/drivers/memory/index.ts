@@ -1,0 +1,2 @@
+/** Objects in this process, for tests. @module */
+export { MemoryDriver } from './memory-driver.js'

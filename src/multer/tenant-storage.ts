@@ -1,0 +1,144 @@
+import type { Readable } from 'node:stream'
+import type { Request } from 'express'
+import type { StorageEngine } from 'multer'
+import { StorageError } from '../core/errors.js'
+import { type FileRules, type ResolvedRules, resolveRules } from '../core/rules.js'
+import type { Storage } from '../core/storage.js'
+import type { StoredFile } from '../core/stored-file.js'
+import { boundTenant, runWithTenant } from '../core/tenant.js'
+import { discardFile, receiveFile } from '../upload/index.js'
+import { decodeFileName } from './file-name-encoding.js'
+
+declare global {
+  namespace Express {
+    namespace Multer {
+      interface File {
+        /** The stored file, to be assigned to an entity's file column. */
+        stored: StoredFile
+      }
+    }
+  }
+}
+
+/** Rules by the name of the form field. */
+export type FieldRules = Readonly<Record<string, FileRules>>
+
+/**
+ * A storage engine for Multer: uploads land under the tenant that `tenant()` found for the request, checked by
+ * their bytes, whole or not at all. `req.file.stored` is what to assign to the entity's column; `originalname`
+ * and `mimetype` are the true ones.
+ *
+ * @param rules for every field, or by field name: then an unlisted field is refused
+ * @throws ERR_CONFIG
+ * @example
+ * const upload = multer({ storage: tenantStorage(storage, rulesOf(OrderFile, 'file')) })
+ * app.post('/orders', upload.single('file'), async (req, res) => {
+ *   res.json(await orders.save(orders.create({ file: req.file!.stored })))
+ * })
+ */
+export function tenantStorage(storage: Storage, rules: FileRules | FieldRules): StorageEngine {
+  return new TenantStorage(storage, rules)
+}
+
+type HandleCallback = Parameters<StorageEngine['_handleFile']>[2]
+type RemoveCallback = Parameters<StorageEngine['_removeFile']>[2]
+
+/** Multer lets an engine neither throw nor reject: either would end the process. Each call answers once. */
+class TenantStorage implements StorageEngine {
+  readonly #storage: Storage
+  readonly #rulesOf: (field: string) => ResolvedRules
+
+  constructor(storage: Storage, rules: FileRules | FieldRules) {
+    this.#storage = storage
+    this.#rulesOf = rulesByField(rules)
+  }
+
+  _handleFile(req: Request, file: Express.Multer.File, callback: HandleCallback): void {
+    const answer = inTenantOf(req, callback)
+    this.#store(req, file).then(
+      info => answer(null, info),
+      error => {
+        // Multer waits for the end of every file's stream, also of a refused one.
+        file.stream.resume()
+        answer(error)
+      },
+    )
+  }
+
+  _removeFile(req: Request, file: Express.Multer.File, callback: RemoveCallback): void {
+    const answer = inTenantOf(req, callback)
+    this.#remove(req, file.stored).then(
+      () => answer(null),
+      error => answer(error),
+    )
+  }
+
+  async #store(req: Request, file: Express.Multer.File): Promise<Partial<Express.Multer.File>> {
+    const rules = this.#rulesOf(file.fieldname)
+    const name = decodeFileName(file.originalname)
+    const signal = truncation(file.stream, rules)
+    const stored = await runWithTenant(tenantOf(req), () =>
+      receiveFile(this.#storage, file.stream, rules, { name, signal }),
+    )
+    return { originalname: name, mimetype: stored.type, size: stored.size, stored }
+  }
+
+  async #remove(req: Request, stored: StoredFile | undefined): Promise<void> {
+    // Multer also asks to remove files whose storing failed; nothing of them is left.
+    if (stored !== undefined) await runWithTenant(tenantOf(req), () => discardFile(this.#storage, stored))
+  }
+}
+
+/**
+ * Never the ambient tenant: Multer calls from socket events, where AsyncLocalStorage may be empty, or another
+ * request's.
+ */
+function tenantOf(req: Request): string {
+  const tenant = boundTenant(req)
+  if (tenant !== undefined) return tenant
+  throw new StorageError(
+    'ERR_TENANT_REQUIRED',
+    'This request has no tenant. Mount tenant() before the upload.',
+  )
+}
+
+function inTenantOf<Args extends unknown[]>(
+  req: Request,
+  callback: (...args: Args) => void,
+): (...args: Args) => void {
+  const tenant = boundTenant(req)
+  return (...args) =>
+    tenant === undefined ? callback(...args) : runWithTenant(tenant, () => callback(...args))
+}
+
+/** At a limit of Multer's own, busboy ends the stream as if the file were complete; only an event tells. */
+function truncation(stream: Readable, rules: ResolvedRules): AbortSignal {
+  const abort = new AbortController()
+  const stop = () =>
+    abort.abort(
+      new StorageError(
+        'ERR_FILE_TOO_LARGE',
+        `The file is larger than Multer's limit or the ${rules.maxSize} bytes allowed here.`,
+      ),
+    )
+  if ('truncated' in stream && stream.truncated === true) stop()
+  else stream.once('limit', stop)
+  return abort.signal
+}
+
+function rulesByField(rules: FileRules | FieldRules): (field: string) => ResolvedRules {
+  if (isFileRules(rules)) {
+    const resolved = resolveRules(rules)
+    return () => resolved
+  }
+  const fields = new Map(Object.entries(rules).map(([field, each]) => [field, resolveRules(each)]))
+  return field => {
+    const resolved = fields.get(field)
+    if (resolved !== undefined) return resolved
+    throw new StorageError('ERR_FIELD_UNEXPECTED', 'This form field takes no file.')
+  }
+}
+
+function isFileRules(rules: FileRules | FieldRules): rules is FileRules {
+  return typeof rules.folder === 'string'
+}

@@ -1,0 +1,34 @@
+// XML 1.0, section 2.8: what may stand before the root element. An unfinished comment counts up to the end.
+const PROLOG = /^(?:\s+|<!--[\s\S]*?(?:-->|$)|<\?[\s\S]*?(?:\?>|$)|<!doctype(?![^>]*\bhtml\b)[^>]*(?:>|$))/i
+const DOCTYPE_SVG = /<!doctype\s+svg\b/i
+
+/**
+ * The type of a text that begins with markup, or undefined. Magic numbers do not know html and svg, yet they
+ * are what browsers run: in doubt it is html.
+ */
+export function sniffMarkup(head: Buffer): string | undefined {
+  const text = decodeText(head).trimStart()
+  if (!/^<[a-z!?/]/i.test(text)) return undefined
+  const root = skipProlog(text)
+  const name = /^<(?:[\w-]+:)?([\w-]+)/.exec(root)?.[1]?.toLowerCase()
+  if (name === 'svg' || DOCTYPE_SVG.test(text.slice(0, text.length - root.length))) return 'image/svg+xml'
+  const isXml = /^<\?xml\b/i.test(text)
+  if (name === 'html') return isXml ? 'application/xhtml+xml' : 'text/html'
+  return isXml ? 'application/xml' : 'text/html'
+}
+
+function skipProlog(text: string): string {
+  let rest = text
+  for (let match = PROLOG.exec(rest); match !== null && match[0] !== ''; match = PROLOG.exec(rest)) {
+    rest = rest.slice(match[0].length)
+  }
+  return rest
+}
+
+/** By the byte order mark, as browsers do (WHATWG Encoding, section 6: decode). */
+function decodeText(head: Buffer): string {
+  const [first, second] = head
+  const encoding =
+    first === 0xff && second === 0xfe ? 'utf-16le' : first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8'
+  return new TextDecoder(encoding).decode(head)
+}

@@ -1,0 +1,86 @@
+import { fileTypeFromBuffer } from 'file-type'
+import mimeTypes from 'mime-types'
+import { sniffMarkup } from './markup.js'
+
+/** How many bytes at the start of a file decide on its type. */
+export const SNIFF_BYTES = 64 * 1024
+
+const UNKNOWN_TYPE = 'application/octet-stream'
+
+// One magic number for all of old Office: only the extension tells them apart.
+const COMPOUND_TYPES: Readonly<Record<string, string>> = {
+  doc: 'application/msword',
+  xls: 'application/vnd.ms-excel',
+  ppt: 'application/vnd.ms-powerpoint',
+  msg: 'application/vnd.ms-outlook',
+}
+
+// Office Open XML is a zip whose parts lie in a folder of that name (ECMA-376, part 2).
+const OPEN_XML_FOLDERS: Readonly<Record<string, string>> = { docx: 'word/', xlsx: 'xl/', pptx: 'ppt/' }
+
+const TEXT_TYPES: ReadonlySet<string> = new Set([
+  'application/json',
+  'application/ld+json',
+  'application/x-ndjson',
+  'application/javascript',
+  'application/sql',
+  'application/toml',
+  'application/yaml',
+  'application/x-sh',
+  'application/graphql',
+])
+
+/**
+ * The type of a file, from its bytes: what the client claims does not count. The extension decides only among
+ * types that the bytes allow.
+ *
+ * @param head the file's first {@link SNIFF_BYTES}, or all of it
+ * @param name as the client called the file
+ */
+export async function sniffType(head: Buffer, name: string): Promise<string> {
+  const extension = extensionOf(name)
+  const magic = (await fileTypeFromBuffer(head))?.mime
+  // For XML the magic number stops at the prolog; what matters is the root element.
+  if (magic !== undefined && magic !== 'application/xml') return resolveContainer(magic, head, extension)
+  return sniffMarkup(head) ?? sniffText(head, extension) ?? UNKNOWN_TYPE
+}
+
+/** The extension for a key, without a dot: the name's own where it fits the type. */
+export function extensionFor(type: string, name: string): string {
+  const own = extensionOf(name)
+  const fits = own !== '' && mimeTypes.lookup(own) === type
+  return fits ? own : mimeTypes.extension(type) || 'bin'
+}
+
+function extensionOf(name: string): string {
+  const dot = name.lastIndexOf('.')
+  return dot < 0 ? '' : name.slice(dot + 1).toLowerCase()
+}
+
+function resolveContainer(type: string, head: Buffer, extension: string): string {
+  if (type === 'application/x-cfb') return COMPOUND_TYPES[extension] ?? type
+  if (type !== 'application/zip') return type
+  const folder = OPEN_XML_FOLDERS[extension]
+  const isOpenXml = folder !== undefined && head.includes('[Content_Types].xml') && head.includes(folder)
+  return (isOpenXml && mimeTypes.lookup(extension)) || type
+}
+
+function sniffText(head: Buffer, extension: string): string | undefined {
+  const type = mimeTypes.lookup(extension)
+  return type && isTextType(type) && isUtf8(head) ? type : undefined
+}
+
+function isTextType(type: string): boolean {
+  return type.startsWith('text/') || TEXT_TYPES.has(type) || type.endsWith('+xml') || type.endsWith('+json')
+}
+
+function isUtf8(head: Buffer): boolean {
+  if (head.includes(0)) return false
+  try {
+    // `stream` forgives a character that is cut at the end of the head.
+    new TextDecoder('utf-8', { fatal: true }).decode(head, { stream: head.length >= SNIFF_BYTES })
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,45 @@
+import { Readable } from 'node:stream'
+import { StorageError } from '../core/errors.js'
+import { type FileRules, resolveRules } from '../core/rules.js'
+import type { Storage } from '../core/storage.js'
+import type { StoredFile } from '../core/stored-file.js'
+import { receiveFile } from './receive-file.js'
+
+/** What else {@link storeFile} should know. */
+export interface StoreFileOptions {
+  /** The file's name, as people shall see it; its extension helps to tell text types apart. */
+  name: string
+  /** Ends the upload early; nothing of it stays. */
+  signal?: AbortSignal
+}
+
+/**
+ * Stores bytes of the application itself as a file of the current tenant, through the same pipeline as an
+ * upload. Until a row with the file is saved it belongs to nobody, and goes when its lease runs out.
+ *
+ * @param body all bytes, or a stream, which is consumed or destroyed
+ * @throws ERR_TENANT_REQUIRED, ERR_FILE_NAME, ERR_FILE_EMPTY, ERR_FILE_TYPE, ERR_FILE_TOO_LARGE,
+ *   ERR_UPLOAD_ABORTED, ERR_UPLOAD_TIMEOUT, the backend's and the ledger's errors
+ * @example
+ * invoice.pdf = await storeFile(storage, pdf, rulesOf(Invoice, 'pdf'), { name: 'invoice-2026-11.pdf' })
+ * await invoices.save(invoice)
+ */
+export async function storeFile(
+  storage: Storage,
+  body: Uint8Array | Readable,
+  rules: FileRules,
+  options: StoreFileOptions,
+): Promise<StoredFile> {
+  const source = toStream(body)
+  try {
+    return await receiveFile(storage, source, resolveRules(rules), options)
+  } finally {
+    source.destroy()
+  }
+}
+
+function toStream(body: Uint8Array | Readable): Readable {
+  if (body instanceof Readable) return body
+  if (body instanceof Uint8Array) return Readable.from([body], { objectMode: false })
+  throw new StorageError('ERR_CONFIG', 'storeFile takes a Buffer, a Uint8Array or a Readable stream.')
+}
