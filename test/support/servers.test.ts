@@ -1,8 +1,10 @@
 import 'reflect-metadata'
 import { GetObjectCommand, ListBucketsCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import { Client } from 'pg'
 import { Column, DataSource, Entity, PrimaryGeneratedColumn } from 'typeorm'
 import { describe, expect, it } from 'vitest'
+import { curl } from './curl.js'
 import { describeWithPostgres, freshDatabase } from './postgres.js'
 import { createBucket, describeWithS3, listAllKeys, listOpenUploads, s3Client, s3Connection } from './s3.js'
 import { sqliteOptions } from './sqlite.js'
@@ -46,6 +48,23 @@ describeWithS3('the S3 server of the tests', () => {
     const client = new S3Client({ endpoint, region, credentials, forcePathStyle: true })
     const list = client.send(new ListBucketsCommand({}))
     await expect(list).rejects.toMatchObject({ name: 'SignatureDoesNotMatch' })
+  })
+
+  it('gives a stranger with a signed URL that object and nothing else', async () => {
+    const bucket = await createBucket()
+    await s3Client().send(
+      new PutObjectCommand({ Bucket: bucket, Key: 'a.txt', Body: 'hello', ContentType: 'text/plain' }),
+    )
+    const url = await getSignedUrl(s3Client(), new GetObjectCommand({ Bucket: bucket, Key: 'a.txt' }))
+    const response = await curl(url)
+    expect([response.status, response.headers['content-type'], response.body.toString()]).toEqual([
+      200,
+      'text/plain',
+      'hello',
+    ])
+    expect((await curl(url.replace('a.txt', 'b.txt'))).status).toBe(403)
+    expect((await curl(url, { method: 'HEAD' })).status).toBe(403)
+    expect((await curl(url.replace(/\?.*/, ''))).status).toBe(403)
   })
 
   it("refuses the second user in the first one's bucket", async () => {
