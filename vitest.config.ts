@@ -2,6 +2,7 @@ import { defineConfig } from 'vitest/config'
 import { MissingServersReporter } from './test/support/missing-servers-reporter.js'
 
 const full = process.env.TEST_FULL === '1'
+const report = process.env.TEST_REPORT
 
 export default defineConfig({
   test: {
@@ -16,6 +17,8 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 60_000,
     teardownTimeout: 30_000,
-    reporters: ['default', new MissingServersReporter()],
+    // a report for .ci/run to count by
+    reporters: ['default', new MissingServersReporter(), ...(report ? ['json'] : [])],
+    outputFile: { json: report ?? '' },
   },
 })
