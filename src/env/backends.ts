@@ -1,0 +1,74 @@
+import type { BackendSource } from '../core/backends.js'
+import type { Driver } from '../core/driver.js'
+import { StorageError } from '../core/errors.js'
+import type { Variables } from './variables.js'
+
+const DEFAULT_ROOT = 'var/files'
+
+/** The backends that the environment describes, and the name of the one that new files go to. */
+export interface EnvBackends {
+  readonly backends: Readonly<Record<string, BackendSource>>
+  readonly writeTo: string
+}
+
+/**
+ * Loads no driver before it is needed, and only that one. With MEDIA_ROOT the local disk stays readable beside a
+ * cloud backend, so that a deployment can switch first and move its files after.
+ */
+export function backendsOf(variables: Variables): EnvBackends {
+  const local = async () => {
+    const { LocalDriver } = await import('../drivers/local/index.js')
+    return new LocalDriver({ root: variables.MEDIA_ROOT ?? DEFAULT_ROOT })
+  }
+  const kept: Record<string, BackendSource> = variables.MEDIA_ROOT === undefined ? {} : { local }
+  switch (variables.STORAGE_BACKEND) {
+    case 'local':
+      return { backends: { local }, writeTo: 'local' }
+    case 's3':
+      return { backends: { ...kept, s3: () => loadS3(variables) }, writeTo: 's3' }
+    case 'do_spaces':
+      return { backends: { ...kept, spaces: () => loadSpaces(variables) }, writeTo: 'spaces' }
+  }
+}
+
+async function loadS3(variables: Variables): Promise<Driver> {
+  const { S3Driver } = await withPeer('@aws-sdk/client-s3', () => import('../drivers/s3/index.js'))
+  return new S3Driver({ ...s3Options(variables), region: variables.AWS_S3_REGION_NAME ?? 'us-east-1' })
+}
+
+async function loadSpaces(variables: Variables): Promise<Driver> {
+  const { SpacesDriver } = await withPeer('@aws-sdk/client-s3', () => import('../drivers/spaces/index.js'))
+  return new SpacesDriver({ ...s3Options(variables), region: variables.DO_SPACES_REGION })
+}
+
+function s3Options(variables: Variables) {
+  const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = variables
+  return {
+    bucket: variables.AWS_STORAGE_BUCKET_NAME ?? '',
+    endpoint: variables.AWS_S3_ENDPOINT_URL,
+    addressingStyle: variables.AWS_S3_ADDRESSING_STYLE,
+    // Without keys the SDK's provider chain finds a role.
+    credentials:
+      accessKeyId === undefined || secretAccessKey === undefined
+        ? undefined
+        : { accessKeyId, secretAccessKey, sessionToken: variables.AWS_SESSION_TOKEN },
+  }
+}
+
+async function withPeer<T>(peer: string, load: () => Promise<T>): Promise<T> {
+  try {
+    return await load()
+  } catch (cause) {
+    const isMissing =
+      cause instanceof Error &&
+      'code' in cause &&
+      cause.code === 'ERR_MODULE_NOT_FOUND' &&
+      cause.message.includes(peer)
+    if (!isMissing) throw cause
+    throw new StorageError(
+      'ERR_PEER_MISSING',
+      `This storage backend needs the package ${peer}: npm install ${peer}`,
+      { cause },
+    )
+  }
+}

@@ -1,0 +1,37 @@
+import process from 'node:process'
+import { createStorage, type Storage, type StorageOptions } from '../core/storage.js'
+import { warn } from '../core/warn.js'
+import { backendsOf } from './backends.js'
+import { type Environment, readVariables, type Variables } from './variables.js'
+
+/** What the environment does not say. */
+export type EnvStorageOptions = Pick<StorageOptions, 'disks' | 'urls' | 'uploads' | 'ledgerOf'>
+
+/**
+ * Sets a storage up from environment variables; the reference page lists them. Synchronous: the driver is loaded
+ * by `storage.ready()`.
+ *
+ * @throws ERR_CONFIG naming everything that is wrong at once
+ * @example
+ * export const storage = storageFromEnv()   // STORAGE_BACKEND=local | s3 | do_spaces
+ */
+export function storageFromEnv(options: EnvStorageOptions = {}, env: Environment = process.env): Storage {
+  const variables = readVariables(env)
+  warnOf(variables)
+  return createStorage({
+    ...options,
+    ...backendsOf(variables),
+    secret: variables.STORAGE_URL_SECRET,
+    baseUrl: variables.MEDIA_URL,
+  })
+}
+
+function warnOf(variables: Variables): void {
+  if (variables.USE_S3 !== undefined) {
+    warn('ENV_USE_S3_DEPRECATED', 'USE_S3 is deprecated: set STORAGE_BACKEND=s3 (or local) instead.')
+  }
+  for (const name of ['AWS_S3_CUSTOM_DOMAIN', 'DO_SPACES_CDN_ENDPOINT'] as const) {
+    if (variables[name] !== undefined)
+      warn('ENV_CDN_UNUSED', `${name} is not used by this version: files are signed for the bucket itself.`)
+  }
+}

@@ -1,0 +1,86 @@
+import { z } from 'zod'
+import { StorageError } from '../core/errors.js'
+
+/** The environment as text; `process.env` is one. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+const MIN_SECRET_LENGTH = 16
+
+const url = (what: string) => z.url({ protocol: /^https?$/, error: `must be the http(s) address of ${what}` })
+
+const secrets = z
+  .string({ error: 'is missing: it signs the URLs of private files. Make one with: openssl rand -base64 32' })
+  .transform(list => list.split(',').map(secret => secret.trim()))
+  .refine(list => list.every(secret => secret.length >= MIN_SECRET_LENGTH), {
+    error: `must be one or more secrets of at least ${MIN_SECRET_LENGTH} characters, separated by commas. Make one with: openssl rand -base64 32`,
+  })
+
+const schema = z.object({
+  STORAGE_BACKEND: z
+    .enum(['local', 's3', 'do_spaces'], { error: 'must be local, s3 or do_spaces' })
+    .optional(),
+  USE_S3: z.enum(['true', 'false', '1', '0', 'True', 'False'], { error: 'must be true or false' }).optional(),
+  STORAGE_URL_SECRET: secrets,
+  MEDIA_ROOT: z.string().optional(),
+  MEDIA_URL: z
+    .string()
+    .regex(/^(\/|https?:\/\/)/, 'must be a path such as /files, or an http(s) address')
+    .default('/files'),
+  AWS_ACCESS_KEY_ID: z.string().optional(),
+  AWS_SECRET_ACCESS_KEY: z.string().optional(),
+  AWS_SESSION_TOKEN: z.string().optional(),
+  AWS_STORAGE_BUCKET_NAME: z.string().optional(),
+  AWS_S3_REGION_NAME: z.string().optional(),
+  AWS_S3_ENDPOINT_URL: url('an S3-compatible server').optional(),
+  AWS_S3_ADDRESSING_STYLE: z
+    .enum(['auto', 'path', 'virtual'], { error: 'must be auto, path or virtual' })
+    .default('auto'),
+  AWS_S3_CUSTOM_DOMAIN: z.string().optional(),
+  DO_SPACES_REGION: z
+    .string()
+    .regex(/^[a-z]{3}[0-9]$/, 'must be the slug of a datacenter, for example nyc3')
+    .default('nyc3'),
+  DO_SPACES_CDN_ENDPOINT: z.string().optional(),
+})
+
+type BackendName = 'local' | 's3' | 'do_spaces'
+
+/** What the environment says, checked. */
+export type Variables = Omit<z.output<typeof schema>, 'STORAGE_BACKEND'> & { STORAGE_BACKEND: BackendName }
+
+/**
+ * Reads and checks the environment. Empty text counts as unset, as it does in most deployment tools.
+ *
+ * @throws ERR_CONFIG naming everything that is wrong at once; values are never printed, since some are secret
+ */
+export function readVariables(env: Environment): Variables {
+  const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim()))
+  const result = schema.safeParse(set)
+  const backend = chosenBackend(set)
+  const faults = [...(result.error?.issues ?? []).map(lineOf), ...missingFor(backend, set)]
+  if (result.success && faults.length === 0) return { ...result.data, STORAGE_BACKEND: backend }
+  const lines = faults.map(fault => `  ${fault}`).join('\n')
+  throw new StorageError('ERR_CONFIG', `The storage cannot be set up from the environment:\n${lines}`)
+}
+
+function lineOf({ path, message }: { path: PropertyKey[]; message: string }): string {
+  return `${path.join('.')} ${message}`
+}
+
+function chosenBackend({ STORAGE_BACKEND: backend, USE_S3: usesS3 = '' }: Environment): BackendName {
+  if (backend === 's3' || backend === 'do_spaces' || backend === 'local') return backend
+  return /^(true|1)$/i.test(usesS3) ? 's3' : 'local'
+}
+
+/** What one variable needs of the others; read from the raw text, so that it is said beside all other faults. */
+function missingFor(backend: BackendName, set: Environment): string[] {
+  if (backend === 'local') return []
+  const isUnset = (name: string) => set[name] === undefined
+  const bucket = ['AWS_STORAGE_BUCKET_NAME'].filter(isUnset)
+  const faults = bucket.map(name => `${name} is missing: the bucket that holds the files`)
+  const keys = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'].filter(isUnset)
+  const isRole = keys.length === 2
+  if (isRole && backend === 's3') return faults
+  const why = isRole ? 'Spaces knows no roles, only keys' : 'the two AWS keys go together, or both stay away'
+  return [...faults, ...keys.map(name => `${name} is missing: ${why}`)]
+}

@@ -1,0 +1,166 @@
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { onStorageEvent, runWithTenant, StorageError } from '../../src/core/index.js'
+import { storageFromEnv } from '../../src/env/index.js'
+
+const STORAGE_URL_SECRET = 'a secret of more than sixteen characters'
+const S3 = { STORAGE_BACKEND: 's3', STORAGE_URL_SECRET, AWS_STORAGE_BUCKET_NAME: 'files' }
+const KEYS = { AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE', AWS_SECRET_ACCESS_KEY: 'the-secret-access-key' }
+
+function failureOf(env: Record<string, string>): StorageError {
+  try {
+    storageFromEnv({}, env)
+  } catch (error) {
+    if (StorageError.is(error)) return error
+  }
+  throw new Error('storageFromEnv did not refuse this environment')
+}
+
+function warningsOf(env: Record<string, string>): string[] {
+  const codes: string[] = []
+  const stop = onStorageEvent('warning', ({ code }) => codes.push(code))
+  storageFromEnv({}, env)
+  stop()
+  return codes
+}
+
+describe('storageFromEnv', () => {
+  it('keeps files on the local disk when no backend is named', async () => {
+    const root = mkdtempSync(join(tmpdir(), 'tenant-files-env-'))
+    const storage = storageFromEnv({}, { STORAGE_URL_SECRET, MEDIA_ROOT: root })
+    await storage.ready()
+    const url = await runWithTenant('acme', async () => {
+      const address = await storage
+        .disk('media')
+        .put('notes/a.txt', Buffer.from('hello'), { contentType: 'text/plain' })
+      return storage.disk('media').url(address)
+    })
+    expect(storage.backendNames).toEqual(['local'])
+    expect(url).toMatch(/^\/files\/local\/media\/acme\/notes\/a\.txt\?expires=/)
+  })
+
+  it('signs with the first of several secrets and verifies with all of them', async () => {
+    const old = storageFromEnv({}, { STORAGE_URL_SECRET })
+    const rotated = storageFromEnv(
+      {},
+      { STORAGE_URL_SECRET: `a new secret of some length,${STORAGE_URL_SECRET}` },
+    )
+    const tail = '/local/static/css/site.css'
+    await old.ready()
+    await rotated.ready()
+    const signed = old.disk('static').signedUrl('css/site.css').replace('/files', '')
+    expect(rotated.verifyUrl(signed).address.key).toBe('css/site.css')
+    expect(rotated.verifyUrl(tail).expires).toBeUndefined()
+  })
+
+  it.each([
+    ['s3', 's3'],
+    ['do_spaces', 'spaces'],
+  ])('writes to %s, and reads the local disk beside it where MEDIA_ROOT is set', (backend, name) => {
+    const env = { ...S3, ...KEYS, STORAGE_BACKEND: backend }
+    expect(storageFromEnv({}, env).backendNames).toEqual([name])
+    expect(storageFromEnv({}, { ...env, MEDIA_ROOT: 'somewhere' }).backendNames).toEqual(['local', name])
+  })
+
+  it('signs S3 URLs without waiting once it is ready', async () => {
+    const storage = storageFromEnv({}, { ...S3, ...KEYS, AWS_S3_REGION_NAME: 'eu-central-1' })
+    await storage.ready()
+    const url = runWithTenant('acme', () => storage.disk('media').signedUrl('a.pdf'))
+    expect(url).toMatch(
+      /^https:\/\/files\.s3\.eu-central-1\.amazonaws\.com\/media\/acme\/a\.pdf\?.*X-Amz-Signature=/,
+    )
+    await storage.close()
+  })
+
+  it('signs Spaces URLs for the datacenter, with the bucket in the host', async () => {
+    const storage = storageFromEnv(
+      {},
+      { ...S3, ...KEYS, STORAGE_BACKEND: 'do_spaces', DO_SPACES_REGION: 'fra1' },
+    )
+    await storage.ready()
+    const url = runWithTenant('acme', () => storage.disk('media').signedUrl('a.pdf'))
+    expect(url).toMatch(
+      /^https:\/\/files\.fra1\.digitaloceanspaces\.com\/media\/acme\/a\.pdf\?.*X-Amz-Signature=/,
+    )
+    await storage.close()
+  })
+
+  it('says that it is not ready before ready() loaded the driver', () => {
+    const storage = storageFromEnv({}, { STORAGE_URL_SECRET })
+    const sign = () => runWithTenant('acme', () => storage.disk('media').signedUrl('a.pdf'))
+    expect(sign).toThrow(expect.objectContaining({ code: 'ERR_NOT_READY', status: 503 }))
+  })
+
+  it('names everything that is wrong in one error', () => {
+    const error = failureOf({
+      STORAGE_BACKEND: 's3',
+      AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE',
+      AWS_S3_ENDPOINT_URL: 'ftp://x',
+    })
+    expect(error.code).toBe('ERR_CONFIG')
+    expect(error.message).toContain('STORAGE_URL_SECRET is missing')
+    expect(error.message).toContain('AWS_S3_ENDPOINT_URL must be the http(s) address')
+    expect(error.message).toContain('AWS_STORAGE_BUCKET_NAME is missing')
+    expect(error.message).toContain('AWS_SECRET_ACCESS_KEY is missing')
+  })
+
+  it('names a missing bucket and half a pair of keys together', () => {
+    const { message } = failureOf({
+      STORAGE_BACKEND: 's3',
+      STORAGE_URL_SECRET,
+      AWS_SECRET_ACCESS_KEY: 'the-secret-access-key',
+    })
+    expect(message).toContain('AWS_STORAGE_BUCKET_NAME is missing')
+    expect(message).toContain('AWS_ACCESS_KEY_ID is missing')
+  })
+
+  it('asks for both keys on Spaces, which knows no roles', () => {
+    const { message } = failureOf({ ...S3, STORAGE_BACKEND: 'do_spaces' })
+    expect(message).toContain('AWS_ACCESS_KEY_ID is missing: Spaces knows no roles')
+    expect(message).toContain('AWS_SECRET_ACCESS_KEY is missing')
+  })
+
+  it('needs no keys on S3: a role serves as well', () => {
+    expect(storageFromEnv({}, S3).backendNames).toEqual(['s3'])
+  })
+
+  it.each([
+    ['STORAGE_BACKEND', { STORAGE_BACKEND: 'ftp', STORAGE_URL_SECRET }],
+    ['STORAGE_URL_SECRET', { STORAGE_URL_SECRET: 'short' }],
+    ['STORAGE_URL_SECRET', { STORAGE_URL_SECRET: `${STORAGE_URL_SECRET},short` }],
+    ['STORAGE_URL_SECRET', { STORAGE_URL_SECRET: '   ' }],
+    ['MEDIA_URL', { STORAGE_URL_SECRET, MEDIA_URL: 'files' }],
+    ['DO_SPACES_REGION', { STORAGE_URL_SECRET, DO_SPACES_REGION: 'New York' }],
+    ['AWS_S3_ADDRESSING_STYLE', { STORAGE_URL_SECRET, AWS_S3_ADDRESSING_STYLE: 'host' }],
+    ['USE_S3', { STORAGE_URL_SECRET, USE_S3: 'perhaps' }],
+  ])('refuses a wrong %s, by name', (name, env) => {
+    const error = failureOf(env)
+    expect(error.code).toBe('ERR_CONFIG')
+    expect(error.message).toContain(name)
+  })
+
+  it('never prints a value that may be secret', () => {
+    const env = { ...S3, STORAGE_URL_SECRET: 'tooshort', AWS_SECRET_ACCESS_KEY: 'the-secret-access-key' }
+    const text = JSON.stringify(failureOf(env)) + failureOf(env).message + failureOf(env).stack
+    expect(text).not.toContain('tooshort')
+    expect(text).not.toContain('the-secret-access-key')
+  })
+
+  it('treats empty text as unset', () => {
+    expect(
+      storageFromEnv({}, { STORAGE_URL_SECRET, STORAGE_BACKEND: '', AWS_ACCESS_KEY_ID: '' }).backendNames,
+    ).toEqual(['local'])
+  })
+
+  it('takes USE_S3=true as s3, with a word of warning', () => {
+    const { STORAGE_BACKEND: _, ...env } = S3
+    expect(warningsOf({ ...env, USE_S3: 'true' })).toEqual(['ENV_USE_S3_DEPRECATED'])
+    expect(storageFromEnv({}, { ...env, USE_S3: 'true' }).backendNames).toEqual(['s3'])
+  })
+
+  it('warns that a CDN is not used yet', () => {
+    expect(warningsOf({ ...S3, AWS_S3_CUSTOM_DOMAIN: 'cdn.example.com' })).toEqual(['ENV_CDN_UNUSED'])
+  })
+})
