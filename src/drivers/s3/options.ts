@@ -1,0 +1,151 @@
+import { isIP } from 'node:net'
+import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3'
+import { StorageError } from '../../core/errors.js'
+
+/** How a bucket is named in a URL: `https://bucket.host/key` (virtual) or `https://host/bucket/key` (path). */
+export type AddressingStyle = 'auto' | 'path' | 'virtual'
+
+export interface S3DriverOptions {
+  bucket: string
+  /**
+   * The application's own client; `region`, `endpoint`, `credentials`, `addressingStyle`, `connectTimeout` and
+   * `maxAttempts` then are the client's business. It is not closed with the driver.
+   */
+  client?: S3Client
+  /** Default: the SDK's own sources (`AWS_REGION`, profile); `us-east-1` beside an `endpoint`. */
+  region?: string
+  /** Of an S3-compatible service, for example `https://nyc3.digitaloceanspaces.com`. */
+  endpoint?: string
+  /** Default: the SDK's provider chain, roles included. */
+  credentials?: S3ClientConfig['credentials']
+  /** Default `auto`: path style for IP addresses and localhost, else virtual-hosted. */
+  addressingStyle?: AddressingStyle
+  /** Bytes in one part of a multipart upload, and the largest body that is sent in one request. Default 8 MiB. */
+  partSize?: number
+  /** Parts of one upload on their way at the same time. Default 4. */
+  partsInFlight?: number
+  /** Milliseconds until a connection must stand. Default 5,000. */
+  connectTimeout?: number
+  /** Milliseconds for one request until its answer begins; bodies get more, by their size. Default 30,000. */
+  requestTimeout?: number
+  /** Milliseconds without a byte of a download that somebody waits for. Default 30,000. */
+  idleTimeout?: number
+  /** How often a request is tried in all. Default 3. */
+  maxAttempts?: number
+}
+
+/** The numbers, with every default filled in. */
+export interface S3Limits {
+  readonly partSize: number
+  readonly partsInFlight: number
+  readonly connectTimeout: number
+  readonly requestTimeout: number
+  readonly idleTimeout: number
+  readonly maxAttempts: number
+}
+
+const MIB = 1024 * 1024
+
+/** "Amazon S3 multipart upload limits", Amazon S3 User Guide. */
+export const MIN_PART_SIZE = 5 * MIB
+export const MAX_PART_SIZE = 5 * 1024 * MIB
+export const MAX_PARTS = 10_000
+
+/** Downloads that wait for slow readers hold their sockets; the SDK's 50 would soon be used up by them. */
+const MAX_SOCKETS = 512
+
+const CLIENT_OPTIONS = [
+  'region',
+  'endpoint',
+  'credentials',
+  'addressingStyle',
+  'connectTimeout',
+  'maxAttempts',
+] as const
+
+/** @throws ERR_CONFIG */
+export function resolveLimits(options: S3DriverOptions): S3Limits {
+  const limits = {
+    partSize: options.partSize ?? 8 * MIB,
+    partsInFlight: options.partsInFlight ?? 4,
+    connectTimeout: options.connectTimeout ?? 5_000,
+    requestTimeout: options.requestTimeout ?? 30_000,
+    idleTimeout: options.idleTimeout ?? 30_000,
+    maxAttempts: options.maxAttempts ?? 3,
+  }
+  for (const [name, value] of Object.entries(limits)) {
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw new StorageError('ERR_CONFIG', `${name} must be a positive whole number.`)
+  }
+  if (limits.partSize < MIN_PART_SIZE || limits.partSize > MAX_PART_SIZE) {
+    throw new StorageError('ERR_CONFIG', 'partSize must be 5 MiB to 5 GiB: S3 takes no other parts.')
+  }
+  return limits
+}
+
+/** @throws ERR_CONFIG */
+export function assertOptions(options: S3DriverOptions): void {
+  if (typeof options.bucket !== 'string' || options.bucket === '')
+    throw new StorageError('ERR_CONFIG', 'Set the name of the bucket.')
+  const doubled = CLIENT_OPTIONS.filter(name => options.client !== undefined && options[name] !== undefined)
+  if (doubled.length > 0) {
+    throw new StorageError(
+      'ERR_CONFIG',
+      `Set ${doubled.join(', ')} on the S3Client, or leave the client out.`,
+    )
+  }
+}
+
+/**
+ * The client for these options.
+ *
+ * @throws ERR_CONFIG
+ */
+export function makeClient(options: S3DriverOptions, limits: S3Limits): S3Client {
+  const url = options.endpoint === undefined ? undefined : parseEndpoint(options.endpoint)
+  const sockets = { keepAlive: true, maxSockets: MAX_SOCKETS }
+  return new S3Client({
+    ...(options.region === undefined && url === undefined ? {} : { region: options.region ?? 'us-east-1' }),
+    ...(url === undefined ? {} : { endpoint: options.endpoint, ...(isAws(url) ? {} : WITHOUT_CHECKSUMS) }),
+    ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
+    forcePathStyle: isPathStyle(options.addressingStyle ?? 'auto', url),
+    maxAttempts: limits.maxAttempts,
+    // The SDK opens a new connection for every request that asks first, and not every server answers it.
+    expectContinueHeader: false,
+    requestHandler: {
+      connectionTimeout: limits.connectTimeout,
+      requestTimeout: limits.requestTimeout,
+      throwOnRequestTimeout: true,
+      // Its idle timer also ends downloads whose reader pauses; Download has one that does not.
+      socketTimeout: 0,
+      httpAgent: sockets,
+      httpsAgent: sockets,
+    },
+  })
+}
+
+/** S3-compatible services know none of the newer checksums: Ceph answers 411 to their trailers. */
+const WITHOUT_CHECKSUMS = {
+  requestChecksumCalculation: 'WHEN_REQUIRED',
+  responseChecksumValidation: 'WHEN_REQUIRED',
+} as const
+
+function parseEndpoint(endpoint: string): URL {
+  const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined
+  if (url?.protocol === 'https:' || url?.protocol === 'http:') return url
+  throw new StorageError(
+    'ERR_CONFIG',
+    'The endpoint must be a URL, for example "https://nyc3.digitaloceanspaces.com".',
+  )
+}
+
+function isAws({ hostname }: URL): boolean {
+  return /\.amazonaws\.com(\.cn)?$/.test(hostname)
+}
+
+/** An IP address has no subdomains, and `bucket.localhost` does not resolve everywhere. */
+function isPathStyle(style: AddressingStyle, url: URL | undefined): boolean {
+  if (style !== 'auto') return style === 'path'
+  const host = url?.hostname.replace(/^\[|\]$/g, '') ?? ''
+  return host === 'localhost' || isIP(host) !== 0
+}

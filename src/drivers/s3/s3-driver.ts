@@ -1,0 +1,214 @@
+import { CopyObjectCommand, DeleteObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3'
+import type {
+  Driver,
+  DriverCapabilities,
+  GetOptions,
+  GetResult,
+  ObjectEntry,
+  ObjectInfo,
+  OperationOptions,
+  PutBody,
+  PutOptions,
+  PutResult,
+  SignUrlOptions,
+} from '../../core/driver.js'
+import { StorageError } from '../../core/errors.js'
+import { assertObjectKey } from '../../core/key.js'
+import { type BucketAddress, resolveBucketAddress } from './bucket-address.js'
+import { getObject, toObjectInfo } from './get-object.js'
+import { listObjects } from './list-objects.js'
+import { assertOptions, makeClient, resolveLimits, type S3DriverOptions } from './options.js'
+import { destroyBody, putObject } from './put-object.js'
+import { S3Calls } from './s3-calls.js'
+import { toStorageError } from './s3-errors.js'
+import { encodeKey } from './uri.js'
+import { UrlSigner } from './url-signer.js'
+import { type ExpiringCredentials, WarmCredentials } from './warm-credentials.js'
+
+/** A week: "Sharing objects with presigned URLs", Amazon S3 User Guide. */
+const MAX_EXPIRES_IN = 604_800
+
+/**
+ * Amazon S3 and the services that speak its language.
+ *
+ * @example
+ * new S3Driver({ bucket: 'acme-files', region: 'eu-central-1' })
+ * new S3Driver({ bucket: 'acme-files', client: new S3Client({ … }) })
+ */
+export class S3Driver implements Driver {
+  readonly kind: string = 's3'
+  readonly capabilities: DriverCapabilities = {
+    createOnly: true,
+    metadata: true,
+    signedUrls: true,
+    maxExpiresIn: MAX_EXPIRES_IN,
+  }
+  readonly #calls: S3Calls
+  readonly #credentials: WarmCredentials
+  readonly #ownsClient: boolean
+  #address: BucketAddress | undefined
+  #signer: { by: UrlSigner; credentials: ExpiringCredentials } | undefined
+  #ready: Promise<void> | undefined
+
+  /** @throws ERR_CONFIG */
+  constructor(options: S3DriverOptions) {
+    assertOptions(options)
+    const limits = resolveLimits(options)
+    const client = options.client ?? makeClient(options, limits)
+    this.#ownsClient = options.client === undefined
+    this.#calls = new S3Calls(client, options.bucket, limits, this.#ownsClient ? 'own' : 'shared')
+    this.#credentials = new WarmCredentials(() => client.config.credentials())
+  }
+
+  /**
+   * Finds out region, endpoint and credentials, so that `signUrl` need not wait. Sends nothing to the bucket: one
+   * that is missing shows at its first use, as `ERR_BUCKET_NOT_FOUND`.
+   *
+   * @throws ERR_CONFIG for a client that cannot address the bucket, ERR_BACKEND_DENIED without credentials
+   */
+  ready(): Promise<void> {
+    this.#ready ??= this.#prepare().catch((error: unknown) => {
+      this.#ready = undefined
+      throw error
+    })
+    return this.#ready
+  }
+
+  async put(key: string, body: PutBody, options: PutOptions): Promise<PutResult> {
+    try {
+      assertObjectKey(key)
+    } catch (error) {
+      destroyBody(body)
+      throw error
+    }
+    return putObject(this.#calls, key, body, options)
+  }
+
+  async get(key: string, options: GetOptions = {}): Promise<GetResult> {
+    assertObjectKey(key)
+    return getObject(this.#calls, key, options)
+  }
+
+  async head(key: string, options: OperationOptions = {}): Promise<ObjectInfo> {
+    assertObjectKey(key)
+    const { client, bucket } = this.#calls
+    const command = new HeadObjectCommand({ Bucket: bucket, Key: key })
+    const call = { operation: 'head', key, signal: options.signal }
+    return toObjectInfo(await this.#calls.runHead(call, http => client.send(command, http)))
+  }
+
+  async delete(key: string, options: OperationOptions = {}): Promise<void> {
+    assertObjectKey(key)
+    const { client, bucket } = this.#calls
+    const command = new DeleteObjectCommand({ Bucket: bucket, Key: key })
+    const call = { operation: 'delete', key, signal: options.signal }
+    try {
+      await this.#calls.run(call, http => client.send(command, http))
+    } catch (error) {
+      // S3 itself answers 204 for a key that is not there; some of its relatives do not.
+      if (!StorageError.is(error, 'ERR_FILE_NOT_FOUND')) throw error
+    }
+  }
+
+  async *list(prefix: string, options: OperationOptions = {}): AsyncGenerator<ObjectEntry> {
+    assertPrefix(prefix)
+    yield* listObjects(this.#calls, prefix, options)
+  }
+
+  async copy(from: string, to: string, options: OperationOptions = {}): Promise<void> {
+    assertObjectKey(from)
+    assertObjectKey(to)
+    // S3 refuses to copy an object onto itself.
+    if (from === to) return void (await this.head(from, options))
+    const { client, bucket } = this.#calls
+    // The header is taken as it is written, so it must be URL-encoded ("CopyObject", Amazon S3 API Reference).
+    const command = new CopyObjectCommand({
+      Bucket: bucket,
+      Key: to,
+      CopySource: `${bucket}/${encodeKey(from)}`,
+    })
+    const call = { operation: 'copy', key: from, signal: options.signal, slow: true }
+    await this.#calls.run(call, http => client.send(command, http))
+  }
+
+  /**
+   * Never outlives the credentials that sign it: temporary ones shorten `expiresIn`.
+   *
+   * @throws ERR_NOT_READY before `ready()`, and when the credentials expired; ERR_UNSUPPORTED where the endpoint
+   *   wants another signature than SigV4; ERR_CONFIG for a life that is not 1 second to a week
+   */
+  signUrl(key: string, options: SignUrlOptions): string {
+    assertObjectKey(key)
+    const { expiresIn } = options
+    if (!Number.isInteger(expiresIn) || expiresIn < 1 || expiresIn > MAX_EXPIRES_IN) {
+      throw new StorageError('ERR_CONFIG', `expiresIn must be 1 to ${MAX_EXPIRES_IN} seconds on S3.`, {
+        operation: 'signUrl',
+      })
+    }
+    const credentials = this.#credentials.current()
+    const life = secondsLeft(credentials, options.at)
+    return this.#signerFor(credentials).sign(
+      key,
+      expiresIn > life ? { ...options, expiresIn: life } : options,
+    )
+  }
+
+  /** Ends the background refresh, and the sockets unless the client is the application's. */
+  async close(): Promise<void> {
+    this.#credentials.stop()
+    this.#ready = undefined
+    if (this.#ownsClient) this.#calls.client.destroy()
+  }
+
+  async #prepare(): Promise<void> {
+    const { client, bucket } = this.#calls
+    await this.#calls.run({ operation: 'ready' }, async () => {
+      try {
+        await this.#credentials.warm()
+        this.#address = await resolveBucketAddress(client, bucket)
+      } catch (error) {
+        throw toSetupError(error, bucket)
+      }
+    })
+  }
+
+  #signerFor(credentials: ExpiringCredentials): UrlSigner {
+    if (this.#signer?.credentials === credentials) return this.#signer.by
+    if (this.#address === undefined)
+      throw new StorageError('ERR_NOT_READY', 'Await ready() before URLs are signed.')
+    if (this.#address.authScheme !== 'sigv4') {
+      throw new StorageError(
+        'ERR_UNSUPPORTED',
+        'This endpoint wants another signature than SigV4, which only the SDK makes.',
+      )
+    }
+    this.#signer = { by: new UrlSigner(this.#address, credentials), credentials }
+    return this.#signer.by
+  }
+}
+
+function assertPrefix(prefix: string): void {
+  if (prefix === '') return
+  if (!prefix.endsWith('/')) throw new StorageError('ERR_KEY_INVALID', 'A prefix is empty or ends with "/".')
+  assertObjectKey(prefix.slice(0, -1))
+}
+
+function secondsLeft({ expiration }: ExpiringCredentials, at: number): number {
+  return expiration === undefined
+    ? Number.POSITIVE_INFINITY
+    : Math.max(1, Math.floor((expiration.getTime() - at) / 1000))
+}
+
+/** What the SDK says before it has sent anything is about the set-up. */
+function toSetupError(error: unknown, bucket: string): StorageError {
+  const known = toStorageError(error, { operation: 'ready', bucket })
+  if (known.code !== 'ERR_BACKEND') return known
+  const text =
+    error instanceof Error && error.message === 'Region is missing'
+      ? 'Set the region.'
+      : 'Check region, endpoint, credentials and bucket.'
+  return new StorageError('ERR_CONFIG', `The S3 client is not set up completely. ${text}`, {
+    operation: 'ready',
+    cause: error,
+  })
+}

@@ -1,0 +1,1 @@
+export { SpacesDriver, type SpacesDriverOptions } from './spaces-driver.js'
