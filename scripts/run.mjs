@@ -25,20 +25,32 @@ export function npm() {
 }
 
 /** Runs a program of Node's to its end with this terminal and answers with its exit code. */
-export function runHere(args, env = {}) {
-  return run(args, { env, stdio: 'inherit' }).then(({ code }) => code)
+export async function runHere(args, env = {}) {
+  const end = new AbortController()
+  // Ctrl-C reaches the program by itself; this one waits for it. Other signals have to be handed on.
+  const signals = { SIGINT: () => {}, SIGTERM: () => end.abort(), SIGHUP: () => end.abort() }
+  for (const [signal, handler] of Object.entries(signals)) process.on(signal, handler)
+  try {
+    return (await run(args, { env, stdio: 'inherit', signal: end.signal })).code
+  } finally {
+    for (const [signal, handler] of Object.entries(signals)) process.off(signal, handler)
+  }
 }
 
 /** Runs a program of Node's to its end, or to its time limit, and answers with its exit code and output. */
-export function run(args, { cwd = root, env = {}, stdio = ['ignore', 'pipe', 'pipe'], timeout } = {}) {
+export function run(
+  args,
+  { cwd = root, env = {}, stdio = ['ignore', 'pipe', 'pipe'], timeout, signal } = {},
+) {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, { cwd, env: { ...process.env, ...env }, stdio, timeout })
     let output = ''
     child.stdout?.on('data', data => (output += data))
     child.stderr?.on('data', data => (output += data))
+    signal?.addEventListener('abort', () => child.kill())
     child.once('error', reject)
-    child.once('close', (code, signal) => {
-      if (signal) output += `\nended by ${signal}${timeout ? ` (time limit ${timeout / 1000} s)` : ''}\n`
+    child.once('close', (code, endedBy) => {
+      if (endedBy) output += `\nended by ${endedBy}${timeout ? ` (time limit ${timeout / 1000} s)` : ''}\n`
       resolve({ code: code ?? 1, output })
     })
   })
