@@ -1,0 +1,133 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { S3Driver } from '../../../src/drivers/s3/index.js'
+
+const SECOND = 1_000
+const HOUR = 3_600 * SECOND
+const START = Date.UTC(2026, 10, 23)
+
+interface Lease {
+  life: number
+  fails: boolean
+  loads: number
+}
+
+/** A driver whose credentials come from a role: each set lives for `lease.life` milliseconds. */
+function driverOnLease(lease: Lease): S3Driver {
+  return new S3Driver({
+    bucket: 'acme',
+    region: 'eu-west-1',
+    credentials: async () => {
+      if (lease.fails) throw new Error('the role is gone')
+      lease.loads++
+      const expiration = new Date(Date.now() + lease.life)
+      return {
+        accessKeyId: `KEY${lease.loads}`,
+        secretAccessKey: 'secret',
+        sessionToken: 'token',
+        expiration,
+      }
+    },
+  })
+}
+
+const sign = (driver: S3Driver, expiresIn = 600) =>
+  driver.signUrl('a.txt', { method: 'GET', expiresIn, at: Date.now() })
+const parameter = (url: string, name: string) => new URL(url).searchParams.get(`X-Amz-${name}`)
+const keyOf = (url: string) => parameter(url, 'Credential')?.split('/')[0]
+
+describe('signing with credentials that expire', () => {
+  let driver: S3Driver | undefined
+  beforeEach(() => void vi.useFakeTimers({ now: START, toFake: ['setTimeout', 'clearTimeout', 'Date'] }))
+  afterEach(async () => {
+    await driver?.close()
+    vi.useRealTimers()
+  })
+
+  it('is ERR_NOT_READY before ready', () => {
+    driver = driverOnLease({ life: HOUR, fails: false, loads: 0 })
+    expect(() => sign(driver!)).toThrow(expect.objectContaining({ code: 'ERR_NOT_READY' }))
+  })
+
+  it('makes no URL that outlives them', async () => {
+    driver = driverOnLease({ life: HOUR, fails: false, loads: 0 })
+    await driver.ready()
+    expect(parameter(sign(driver, 600), 'Expires')).toBe('600')
+    expect(parameter(sign(driver, 86_400), 'Expires')).toBe('3600')
+    vi.setSystemTime(START + 1_000 * SECOND)
+    expect(parameter(sign(driver, 86_400), 'Expires')).toBe('2600')
+  })
+
+  it('loads them once for many calls of ready', async () => {
+    const lease = { life: HOUR, fails: false, loads: 0 }
+    driver = driverOnLease(lease)
+    await Promise.all([driver.ready(), driver.ready(), driver.ready()])
+    await driver.ready()
+    expect(lease.loads).toBe(1)
+  })
+
+  it('uses new ones before the old ones end, without being asked', async () => {
+    const lease = { life: HOUR, fails: false, loads: 0 }
+    driver = driverOnLease(lease)
+    await driver.ready()
+    expect(keyOf(sign(driver))).toBe('KEY1')
+    await vi.advanceTimersByTimeAsync(HOUR - 200 * SECOND)
+    expect(keyOf(sign(driver))).toBe('KEY2')
+    await vi.advanceTimersByTimeAsync(10 * HOUR)
+    expect(lease.loads).toBeGreaterThan(10)
+    expect(parameter(sign(driver, 60), 'Expires')).toBe('60')
+  })
+
+  it('keeps the old ones while new ones cannot be had, and comes back', async () => {
+    const lease = { life: HOUR, fails: false, loads: 0 }
+    driver = driverOnLease(lease)
+    await driver.ready()
+    lease.fails = true
+    await vi.advanceTimersByTimeAsync(HOUR - 60 * SECOND)
+    expect(keyOf(sign(driver))).toBe('KEY1')
+    expect(parameter(sign(driver), 'Expires')).toBe('60')
+    await vi.advanceTimersByTimeAsync(90 * SECOND)
+    expect(() => sign(driver!)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_NOT_READY',
+        cause: expect.objectContaining({ message: 'the role is gone' }),
+      }),
+    )
+    lease.fails = false
+    await vi.advanceTimersByTimeAsync(40 * SECOND)
+    expect(keyOf(sign(driver))).toBe('KEY2')
+  })
+
+  it('can be made ready again after a failure', async () => {
+    const lease = { life: HOUR, fails: true, loads: 0 }
+    driver = driverOnLease(lease)
+    await expect(driver.ready()).rejects.toMatchObject({ name: 'StorageError' })
+    lease.fails = false
+    await driver.ready()
+    expect(keyOf(sign(driver))).toBe('KEY1')
+  })
+
+  it('asks for nothing any more after close', async () => {
+    const lease = { life: HOUR, fails: false, loads: 0 }
+    driver = driverOnLease(lease)
+    await driver.ready()
+    await driver.close()
+    await vi.advanceTimersByTimeAsync(5 * HOUR)
+    expect(lease.loads).toBe(1)
+  })
+
+  it.each([0, -1, 1.5, 604_801, Number.NaN])('refuses a life of %s seconds', async expiresIn => {
+    driver = driverOnLease({ life: 1_000 * HOUR, fails: false, loads: 0 })
+    await driver.ready()
+    expect(() => sign(driver!, expiresIn)).toThrow(expect.objectContaining({ code: 'ERR_CONFIG' }))
+  })
+})
+
+it('signing with plain keys needs no timer', async () => {
+  const driver = new S3Driver({
+    bucket: 'acme',
+    region: 'eu-west-1',
+    credentials: { accessKeyId: 'a', secretAccessKey: 'b' },
+  })
+  await driver.ready()
+  expect(parameter(sign(driver, 604_800), 'Expires')).toBe('604800')
+})
