@@ -130,7 +130,7 @@ beforeAll(async () => {
   }
   write(
     'src/core/warn.ts',
-    `import { emitWarning } from 'node:process'\nimport { argv } from 'node:process'\nimport 'zod'\nimport './../upload/index.js'\nimport '../core/../upload/index.js'`,
+    `import { emitWarning } from 'node:process'\nimport { argv } from 'node:process'\nimport 'zod'\nimport './../upload/index.js'\nimport '../core/../upload/index.js'\nimport 'node:fs/promises'`,
   )
   write('src/core/other.ts', `import { emitWarning } from 'node:process'`)
   write('src/core/cycle-a.ts', `import { b } from './cycle-b.js'\nexport const a = () => b`)
