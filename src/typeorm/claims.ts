@@ -1,0 +1,113 @@
+import type { QueryRunner } from 'typeorm'
+import { StorageError } from '../core/errors.js'
+import { publish } from '../core/events.js'
+import type { StageEntry } from '../core/ledger.js'
+import type { Storage } from '../core/storage.js'
+import type { StoredFile } from '../core/stored-file.js'
+import { lineOf } from './file-line.js'
+import { execute, type LedgerStatements } from './ledger-statements.js'
+import type { OpenClaims } from './open-claims.js'
+import type { Work } from './turns.js'
+
+/** A new file that a row is about to hold. */
+export interface Claim {
+  readonly file: StoredFile
+  /** What the column will hold. */
+  readonly text: string
+}
+
+// A statement with two parameters for each key; databases and their planners take far more.
+const CHUNK = 200
+
+/** Moves lines of the ledger on the connection, and so in the transaction, of the entity that holds the files. */
+export class Claims {
+  readonly #storage: Storage
+  readonly #statements: LedgerStatements
+  readonly #open: OpenClaims
+
+  constructor(storage: Storage, statements: LedgerStatements, open: OpenClaims) {
+    this.#storage = storage
+    this.#statements = statements
+    this.#open = open
+  }
+
+  /**
+   * Before the rows are written. A claim that fails must come before the row: an application that swallows the
+   * error and commits would keep a row whose file belongs to somebody else.
+   *
+   * @throws ERR_FILE_STALE
+   */
+  async before(runner: QueryRunner, work: readonly Work[]): Promise<void> {
+    const claims = work.flatMap(({ claim }) => claim)
+    if (claims.length === 0) return
+    await this.#claim(runner, claims)
+    this.#open.add(
+      runner,
+      claims.flatMap(({ file, text }) => {
+        const key = lineOf(this.#storage, file)
+        return key === undefined ? [] : [{ key, text }]
+      }),
+    )
+  }
+
+  /**
+   * After the rows are written: the files they held are to be deleted. What another hook put into a column
+   * after our look is claimed now.
+   *
+   * @throws ERR_FILE_STALE
+   */
+  async after(runner: QueryRunner, work: readonly Work[]): Promise<void> {
+    await this.#claim(
+      runner,
+      work.flatMap(({ claim }) => claim),
+    )
+    await this.#queueDelete(
+      runner,
+      work.flatMap(({ remove }) => remove),
+    )
+  }
+
+  async #claim(runner: QueryRunner, claims: readonly Claim[]): Promise<void> {
+    for (const part of chunks(claims)) {
+      const keys = part.map(({ file }) => this.#lineOf(file))
+      const hit = await execute(runner, this.#statements.claim(keys))
+      if (hit !== keys.length) throw stale()
+    }
+  }
+
+  async #queueDelete(runner: QueryRunner, files: readonly StoredFile[]): Promise<void> {
+    const lines = files.flatMap(file => this.#lineOrLeftover(file))
+    // The same line twice in one statement is an error to PostgreSQL.
+    const unique = [...new Map(lines.map(line => [`${line.backend}/${line.objectKey}`, line])).values()]
+    for (const part of chunks(unique)) await execute(runner, this.#statements.queueDelete(part))
+  }
+
+  #lineOf(file: StoredFile): StageEntry {
+    const line = lineOf(this.#storage, file)
+    if (line === undefined) throw stale()
+    return line
+  }
+
+  #lineOrLeftover(file: StoredFile): StageEntry[] {
+    const line = lineOf(this.#storage, file)
+    if (line !== undefined) return [line]
+    const { backend, key } = file
+    const error = new StorageError(
+      'ERR_DISK_UNKNOWN',
+      'A replaced or removed file cannot be located any more.',
+    )
+    publish('leftover', { backend, key, error })
+    return []
+  }
+}
+
+function* chunks<T>(items: readonly T[]): Generator<readonly T[]> {
+  for (let start = 0; start < items.length; start += CHUNK) yield items.slice(start, start + CHUNK)
+}
+
+function stale(): StorageError {
+  return new StorageError(
+    'ERR_FILE_STALE',
+    'This file is not free to be saved: it belongs to another row, was replaced or removed meanwhile, or waited too long for its row. Load the row again, or upload the file again.',
+  )
+}

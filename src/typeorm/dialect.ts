@@ -1,0 +1,70 @@
+import type { DataSource, EntitySchemaColumnOptions } from 'typeorm'
+import { StorageError } from '../core/errors.js'
+
+/** What the supported databases say differently. */
+export interface Dialect {
+  /** The primary key, compared byte by byte: two keys that differ in case or accents are two objects. */
+  readonly backendColumn: EntitySchemaColumnOptions
+  readonly objectKeyColumn: EntitySchemaColumnOptions
+  /** Milliseconds since 1970 by the database's clock, so that the clocks of workers do not matter. */
+  readonly now: string
+  /** The start of an INSERT that may be said twice. */
+  readonly insert: string
+  /** What follows an INSERT of lines whose key may exist; the assignments come after it. */
+  readonly onDuplicate: string
+  /** Whether rows can be locked, and other connections exist that they must be locked against. */
+  readonly ownPool: boolean
+  /** Whether a failed statement undoes its whole transaction. */
+  readonly abortsOnError: boolean
+}
+
+const postgres: Dialect = {
+  backendColumn: { type: 'varchar', length: 64, collation: 'C' },
+  objectKeyColumn: { type: 'text', collation: 'C' },
+  now: 'CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS bigint)',
+  insert: 'INSERT INTO',
+  onDuplicate: 'ON CONFLICT (backend, object_key) DO UPDATE SET',
+  ownPool: true,
+  abortsOnError: true,
+}
+
+const mysql: Dialect = {
+  // InnoDB indexes at most 3,072 bytes, and utf8mb4 counts four for each character.
+  backendColumn: { type: 'varchar', length: 64, charset: 'utf8mb4', collation: 'utf8mb4_bin' },
+  objectKeyColumn: { type: 'varchar', length: 700, charset: 'utf8mb4', collation: 'utf8mb4_bin' },
+  now: 'CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)',
+  insert: 'INSERT INTO',
+  onDuplicate: 'ON DUPLICATE KEY UPDATE',
+  ownPool: true,
+  abortsOnError: false,
+}
+
+// SQLite compares text byte by byte unless told otherwise.
+const sqlite: Dialect = {
+  backendColumn: { type: 'varchar', length: 64 },
+  objectKeyColumn: { type: 'text' },
+  now: "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+  insert: 'INSERT OR IGNORE INTO',
+  onDuplicate: 'ON CONFLICT (backend, object_key) DO UPDATE SET',
+  ownPool: false,
+  abortsOnError: false,
+}
+
+const DIALECTS: ReadonlyMap<string, Dialect> = new Map([
+  ['postgres', postgres],
+  ['mysql', mysql],
+  ['mariadb', mysql],
+  ['better-sqlite3', sqlite],
+  ['sqlite', sqlite],
+  ['sqljs', sqlite],
+])
+
+/** @throws ERR_CONFIG for a database that the ledger cannot live in */
+export function dialectOf(dataSource: DataSource): Dialect {
+  const dialect = DIALECTS.get(dataSource.options.type)
+  if (dialect !== undefined) return dialect
+  throw new StorageError(
+    'ERR_CONFIG',
+    `withFiles() works on ${[...DIALECTS.keys()].join(', ')}; this DataSource is of the type "${dataSource.options.type}".`,
+  )
+}

@@ -1,0 +1,221 @@
+import type {
+  EntityMetadata,
+  EntitySubscriberInterface,
+  InsertEvent,
+  ObjectLiteral,
+  QueryRunner,
+  RemoveEvent,
+  UpdateEvent,
+} from 'typeorm'
+import { StorageError } from '../core/errors.js'
+import type { StoredFile } from '../core/stored-file.js'
+import type { Claim } from './claims.js'
+import { isSameFile } from './file-line.js'
+import type { FileColumnMetadata } from './file-metadata.js'
+import { type RowFiles, readRowFiles } from './row-reader.js'
+import { NO_WORK, type Turns, type Work } from './turns.js'
+
+/** What the hooks of one entity need. */
+export interface EntityFilesContext {
+  readonly before: Turns
+  readonly after: Turns
+  readonly rowLocks: boolean
+}
+
+/**
+ * The hooks of one entity with file columns. They run in the entity's own transaction and on its connection, and
+ * touch the database only: no byte is stored or deleted here.
+ *
+ * Before the statement new files are claimed, and the row's own are read under a lock; after it the row's old
+ * files are handed to the reaper.
+ */
+export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
+  readonly #metadata: EntityMetadata
+  readonly #columns: readonly FileColumnMetadata[]
+  readonly #context: EntityFilesContext
+  /** The files that were claimed before the statement that writes this entity. */
+  readonly #claimed = new WeakMap<object, ReadonlySet<StoredFile>>()
+  /** What the row held before the statement; undefined where there was no row. */
+  readonly #held = new WeakMap<object, RowFiles | undefined>()
+  /** The same for orphaned rows, which TypeORM removes by their id alone. */
+  readonly #heldById = new Map<string, RowFiles | undefined>()
+
+  constructor(metadata: EntityMetadata, columns: readonly FileColumnMetadata[], context: EntityFilesContext) {
+    this.#metadata = metadata
+    this.#columns = columns
+    this.#context = context
+  }
+
+  // Entities without files are not slowed down by us.
+  listenTo() {
+    return this.#metadata.target
+  }
+
+  beforeInsert(event: InsertEvent<ObjectLiteral>): Promise<void> | undefined {
+    const { entity, queryRunner } = event
+    if (!this.#isMine(event) || !entity) return undefined
+    return this.#context.before.add(queryRunner, async () => this.#claimFor(entity, this.#filesOf(entity)))
+  }
+
+  afterInsert(event: InsertEvent<ObjectLiteral>): Promise<void> | undefined {
+    const { entity, queryRunner } = event
+    if (!this.#isMine(event) || !entity) return undefined
+    return this.#context.after.add(queryRunner, async () => {
+      return { claim: this.#unclaimed(entity, this.#filesOf(entity)), remove: [] }
+    })
+  }
+
+  beforeUpdate(event: UpdateEvent<ObjectLiteral>): Promise<void> | undefined {
+    const { entity, databaseEntity, queryRunner } = event
+    if (!this.#isMine(event) || !entity) return undefined
+    if (!databaseEntity) return this.#refuseBulkWrite(entity)
+    return this.#context.before.add(queryRunner, () =>
+      this.#beforeUpdate(queryRunner, entity, databaseEntity),
+    )
+  }
+
+  afterUpdate(event: UpdateEvent<ObjectLiteral>): Promise<void> | undefined {
+    const { entity, queryRunner } = event
+    if (!this.#isMine(event) || !entity || !event.databaseEntity) return undefined
+    return this.#context.after.add(queryRunner, async () => this.#afterUpdate(event, entity))
+  }
+
+  beforeRemove(event: RemoveEvent<ObjectLiteral>): Promise<void> | undefined {
+    const id = event.databaseEntity ? this.#metadata.getEntityIdMap(event.databaseEntity) : event.entityId
+    // A delete by query builder tells nothing: filesOf(dataSource).delete, triggers or reconcile see to it.
+    if (!this.#isMine(event) || id === undefined || id === null) return undefined
+    const { queryRunner } = event
+    return this.#context.before.add(queryRunner, async () => {
+      this.#remember(event, await this.#read(queryRunner, id, this.#columns))
+      return NO_WORK
+    })
+  }
+
+  afterRemove(event: RemoveEvent<ObjectLiteral>): Promise<void> | undefined {
+    if (!this.#isMine(event)) return undefined
+    return this.#context.after.add(event.queryRunner, async () => {
+      const held = this.#recall(event)
+      return { claim: [], remove: [...(held?.values() ?? [])].filter(file => file !== null) }
+    })
+  }
+
+  /** A subscriber that listens to a class is called for its children too; those have their own. */
+  #isMine(event: { metadata: EntityMetadata }): boolean {
+    return event.metadata === this.#metadata
+  }
+
+  async #beforeUpdate(
+    runner: QueryRunner,
+    entity: ObjectLiteral,
+    databaseEntity: ObjectLiteral,
+  ): Promise<Work> {
+    this.#held.delete(entity)
+    const changed = this.#columns.filter(({ column, transformer }) => {
+      const value = column.getEntityValue(entity)
+      return (
+        value !== undefined && transformer.to(value) !== transformer.to(column.getEntityValue(databaseEntity))
+      )
+    })
+    if (changed.length === 0) return NO_WORK
+    const id = this.#metadata.getEntityIdMap(databaseEntity)
+    const held = id && (await this.#read(runner, id, changed))
+    this.#held.set(entity, held)
+    if (held === undefined) return NO_WORK
+    for (const [column, file] of held) keepRowsOwn(entity, column, file)
+    return this.#claimFor(entity, replacements(entity, held))
+  }
+
+  async #afterUpdate(event: UpdateEvent<ObjectLiteral>, entity: ObjectLiteral): Promise<Work> {
+    const wasRead = this.#held.has(entity)
+    const held = this.#held.get(entity)
+    this.#held.delete(entity)
+    if (wasRead && held === undefined) return NO_WORK // the row was gone: nothing was written
+    const before = new Map([...this.#lateChanges(event), ...(held ?? [])])
+    const isReplaced = ([{ column }, file]: [FileColumnMetadata, StoredFile | null]) => {
+      return file !== null && !isSameFile(column.getEntityValue(entity) ?? null, file)
+    }
+    return {
+      claim: this.#unclaimed(entity, replacements(entity, before)),
+      remove: [...before].filter(isReplaced).flatMap(([, file]) => file ?? []),
+    }
+  }
+
+  /** Columns that another hook changed after our look. The row is ours by now; its old value is TypeORM's. */
+  #lateChanges({ databaseEntity, updatedColumns }: UpdateEvent<ObjectLiteral>): RowFiles {
+    const late = this.#columns.filter(({ column }) => updatedColumns.includes(column))
+    return new Map(late.map(column => [column, column.column.getEntityValue(databaseEntity) ?? null]))
+  }
+
+  #refuseBulkWrite(values: ObjectLiteral): Promise<never> | undefined {
+    const written = this.#columns.find(({ column }) => column.getEntityValue(values) !== undefined)
+    if (written === undefined) return undefined
+    const property = `${this.#metadata.name}.${written.column.propertyPath}`
+    return Promise.reject(
+      new StorageError(
+        'ERR_BULK_WRITE',
+        `update() cannot write the file column ${property}: nobody would know which files it replaces. Load the entities and use save().`,
+      ),
+    )
+  }
+
+  #read(
+    runner: QueryRunner,
+    id: ObjectLiteral,
+    columns: readonly FileColumnMetadata[],
+  ): Promise<RowFiles | undefined> {
+    const lock = this.#context.rowLocks && runner.isTransactionActive
+    return readRowFiles(runner, this.#metadata, id, columns, { lock })
+  }
+
+  #filesOf(entity: ObjectLiteral): Claim[] {
+    return this.#columns.flatMap(column => claimOf(entity, column))
+  }
+
+  #claimFor(entity: ObjectLiteral, claim: readonly Claim[]): Work {
+    this.#claimed.set(entity, new Set(claim.map(({ file }) => file)))
+    return { claim, remove: [] }
+  }
+
+  #unclaimed(entity: ObjectLiteral, claims: readonly Claim[]): Claim[] {
+    const claimed = this.#claimed.get(entity)
+    return claims.filter(({ file }) => !claimed?.has(file))
+  }
+
+  #remember(event: RemoveEvent<ObjectLiteral>, held: RowFiles | undefined): void {
+    const row = event.entity ?? event.databaseEntity
+    if (row === undefined) this.#heldById.set(JSON.stringify(event.entityId), held)
+    else this.#held.set(row, held)
+  }
+
+  #recall(event: RemoveEvent<ObjectLiteral>): RowFiles | undefined {
+    const row = event.entity ?? event.databaseEntity
+    const id = JSON.stringify(event.entityId)
+    const held = row === undefined ? this.#heldById.get(id) : this.#held.get(row)
+    if (row === undefined) this.#heldById.delete(id)
+    else this.#held.delete(row)
+    return held
+  }
+}
+
+/** The new files of an entity, where a row holds others. */
+function replacements(entity: ObjectLiteral, held: RowFiles): Claim[] {
+  return [...held].flatMap(([column, file]) =>
+    claimOf(entity, column).filter(claim => !isSameFile(claim.file, file)),
+  )
+}
+
+/** @throws ERR_FILE_FORGED, ERR_FILE_WRONG_COLUMN: an SQL expression is no file either */
+function claimOf(entity: ObjectLiteral, { column, transformer }: FileColumnMetadata): Claim[] {
+  const file = column.getEntityValue(entity)
+  const text = transformer.to(file)
+  return typeof text === 'string' ? [{ file, text }] : []
+}
+
+/**
+ * The row's own text wins over the same file as it was when the entity was loaded: the file may have moved to
+ * another backend since, and a save of the old text would point to where it is not any more.
+ */
+function keepRowsOwn(entity: ObjectLiteral, { column }: FileColumnMetadata, file: StoredFile | null): void {
+  const value: StoredFile | null | undefined = column.getEntityValue(entity)
+  if (value && file && value.equals(file)) column.setEntityValue(entity, file)
+}

@@ -1,0 +1,111 @@
+import type { DataSource } from 'typeorm'
+import type { LedgerSlot } from '../core/ledger-registry.js'
+import type { Storage } from '../core/storage.js'
+import type { StoredFile } from '../core/stored-file.js'
+import type { Dialect } from './dialect.js'
+import { bindFileColumns } from './file-metadata.js'
+import { DatabaseLedger } from './ledger.js'
+import type { LedgerConnection } from './ledger-connection.js'
+import { LedgerStatements } from './ledger-statements.js'
+import { LEDGER_ENTITY } from './ledger-table.js'
+import { PoolConnection } from './pool-connection.js'
+import { SharedConnection, TransactionScopes } from './shared-connection.js'
+import { fileSubscribers } from './subscriber.js'
+
+/** What a {@link FilesBinding} joins. */
+export interface FilesBindingOptions {
+  readonly storage: Storage
+  readonly dataSource: DataSource
+  readonly dialect: Dialect
+  readonly slot: LedgerSlot
+  /** In milliseconds. */
+  readonly lease: number
+}
+
+/** The steps of a DataSource's life that get something added; `buildMetadatas` is protected in TypeORM's types. */
+interface Steps {
+  initialize(): Promise<unknown>
+  buildMetadatas(): Promise<void>
+  destroy(): Promise<void>
+}
+
+/** One DataSource's ties to one storage, through any number of `initialize()` and `destroy()`. */
+export class FilesBinding {
+  readonly #options: FilesBindingOptions
+  readonly #transactions = new TransactionScopes()
+  /** The files that were read from rows of this DataSource. */
+  readonly #loaded = new WeakSet<StoredFile>()
+  #statements: LedgerStatements | undefined
+  #ledger: DatabaseLedger | undefined
+
+  constructor(options: FilesBindingOptions) {
+    this.#options = options
+  }
+
+  /** Wraps the DataSource's own methods. */
+  attach(): void {
+    const { dataSource, dialect } = this.#options
+    const steps = dataSource as unknown as Steps
+    const original: Steps = {
+      initialize: steps.initialize.bind(dataSource),
+      buildMetadatas: steps.buildMetadatas.bind(dataSource),
+      destroy: steps.destroy.bind(dataSource),
+    }
+    Object.assign(steps, {
+      initialize: () => this.#initialize(original),
+      buildMetadatas: () => this.#buildMetadatas(original),
+      destroy: () => this.#destroy(original),
+    })
+    if (!dialect.ownPool) this.#transactions.watch(dataSource.manager)
+  }
+
+  async #initialize(original: Steps): Promise<DataSource> {
+    const { storage, dataSource } = this.#options
+    await storage.ready()
+    await original.initialize()
+    try {
+      await this.#open()
+    } catch (error) {
+      await dataSource.destroy()
+      throw error
+    }
+    return dataSource
+  }
+
+  /**
+   * Here, and not after `initialize`: migrations and `synchronize` run in between, and the command line takes
+   * an application's subscribers out of the options, so a migration that saves files would claim none.
+   */
+  async #buildMetadatas(original: Steps): Promise<void> {
+    const { storage, dataSource, dialect, lease } = this.#options
+    await original.buildMetadatas()
+    const entities = bindFileColumns(dataSource, storage, this.#loaded)
+    const statements = new LedgerStatements(dialect, dataSource.getMetadata(LEDGER_ENTITY))
+    dataSource.subscribers.push(...fileSubscribers(storage, entities, statements, lease))
+    this.#statements = statements
+  }
+
+  async #open(): Promise<void> {
+    const { slot, lease } = this.#options
+    if (this.#statements === undefined) return
+    this.#ledger = new DatabaseLedger(await this.#connect(), this.#statements, lease)
+    slot.open(this.#ledger)
+  }
+
+  async #connect(): Promise<LedgerConnection> {
+    const { dataSource, dialect } = this.#options
+    if (dialect.ownPool) return PoolConnection.open(dataSource.options)
+    return new SharedConnection(dataSource, this.#transactions)
+  }
+
+  async #destroy(original: Steps): Promise<void> {
+    const ledger = this.#ledger
+    this.#ledger = undefined
+    this.#options.slot.close()
+    try {
+      await ledger?.close()
+    } finally {
+      await original.destroy()
+    }
+  }
+}

@@ -1,0 +1,10 @@
+/**
+ * TypeORM: file columns, and rows and files that stay true to each other.
+ *
+ * @module
+ */
+export { FileColumn, type FileColumnOptions, fileColumn, PublicFileColumn } from './file-column.js'
+export type { LedgerLine, LedgerState, LedgerTableOptions } from './ledger-table.js'
+export type { LegacyFile, LegacyReader } from './legacy.js'
+export { type FileEntity, type FilePath, rulesOf } from './rules-of.js'
+export { type WithFilesOptions, withFiles } from './with-files.js'

@@ -1,0 +1,114 @@
+import type { QueryRunner } from 'typeorm'
+import type { Dialect } from './dialect.js'
+import { execute, type LedgerStatements, type LineKey } from './ledger-statements.js'
+
+/** A claim whose row is not written yet. */
+export interface OpenClaim {
+  readonly key: LineKey
+  /** The text that the statement will write into the column. */
+  readonly text: string
+}
+
+interface Entry extends OpenClaim {
+  readonly inTransaction: boolean
+}
+
+/**
+ * A claim comes before its row, so it must be given back when the row is not written. TypeORM has no hook for
+ * that (`afterQuery` does not tell of failures in all versions and drivers, and nothing tells of a statement that
+ * was never sent), so the query runner itself is watched.
+ *
+ * Nothing is given back where the outcome is unknown, as when the connection broke: the row may be there.
+ */
+export class OpenClaims {
+  readonly #statements: LedgerStatements
+  readonly #lease: number
+  readonly #watched = new WeakMap<QueryRunner, Set<Entry>>()
+
+  /** @param lease in milliseconds, begun anew when a claim is given back */
+  constructor(statements: LedgerStatements, lease: number) {
+    this.#statements = statements
+    this.#lease = lease
+  }
+
+  add(runner: QueryRunner, claims: readonly OpenClaim[]): void {
+    const open = this.#watched.get(runner) ?? this.#watch(runner)
+    for (const claim of claims) open.add({ ...claim, inTransaction: runner.isTransactionActive })
+  }
+
+  /** To be called at the end of a transaction: its claims have shared its fate. */
+  forgetTransaction(runner: QueryRunner): void {
+    const open = this.#watched.get(runner) ?? []
+    for (const entry of open) if (entry.inTransaction) this.#watched.get(runner)?.delete(entry)
+  }
+
+  #watch(runner: QueryRunner): Set<Entry> {
+    const open = new Set<Entry>()
+    this.#watched.set(runner, open)
+    const query = runner.query.bind(runner) as (...args: unknown[]) => Promise<unknown>
+    const release = runner.release.bind(runner)
+    Object.assign(runner, {
+      query: async (sql: string, parameters?: unknown, ...rest: unknown[]) => {
+        const concerned = open.size === 0 ? [] : take(open, parameters)
+        if (concerned.length === 0) return query(sql, parameters, ...rest)
+        try {
+          return await query(sql, parameters, ...rest)
+        } catch (error) {
+          if (this.#isUndone(runner, error)) await this.#giveBack(runner, concerned)
+          throw error
+        }
+      },
+      release: async () => {
+        await this.#releaseUnsent(runner, open)
+        return release()
+      },
+    })
+    return open
+  }
+
+  /** Whether the failed statement left nothing behind, and our claim is still there. */
+  #isUndone(runner: QueryRunner, error: unknown): boolean {
+    const { dialect } = this.#statements
+    if (!isAnswer(dialect, error)) return false
+    return !(runner.isTransactionActive && (dialect.abortsOnError || isDeadlock(error)))
+  }
+
+  /** The operation ends without having sent its statement: another hook failed, for example. */
+  async #releaseUnsent(runner: QueryRunner, open: Set<Entry>): Promise<void> {
+    // A shared runner is released by everybody at any time.
+    if (!this.#statements.dialect.ownPool || open.size === 0) return
+    const unsent = [...open].filter(({ inTransaction }) => !inTransaction)
+    open.clear()
+    if (!runner.isReleased && unsent.length > 0) await this.#giveBack(runner, unsent)
+  }
+
+  async #giveBack(runner: QueryRunner, claims: readonly OpenClaim[]): Promise<void> {
+    const keys = claims.map(({ key }) => key)
+    // What cannot be given back stays attached without a row, which reconcile finds; the caller needs his error.
+    await execute(runner, this.#statements.giveBack(keys, this.#lease)).catch(() => {})
+  }
+}
+
+/** The claims whose text is among the parameters of a statement: it is the one they wait for. */
+function take(open: Set<Entry>, parameters: unknown): Entry[] {
+  if (!Array.isArray(parameters)) return []
+  const concerned = [...open].filter(({ text }) => parameters.includes(text))
+  for (const entry of concerned) open.delete(entry)
+  return concerned
+}
+
+/** Whether the database itself refused the statement; after a broken connection nobody knows its outcome. */
+function isAnswer(dialect: Dialect, error: unknown): boolean {
+  if (!dialect.ownPool) return true
+  const { severity, sqlState } = driverError(error)
+  return severity !== undefined || sqlState !== undefined
+}
+
+/** InnoDB undoes the whole transaction of a deadlock's victim (error 1213). */
+function isDeadlock(error: unknown): boolean {
+  return driverError(error).errno === 1213
+}
+
+function driverError(error: unknown): Record<string, unknown> {
+  return (error as { driverError?: Record<string, unknown> } | null)?.driverError ?? {}
+}

@@ -1,0 +1,75 @@
+import { DataSource, type DataSourceOptions } from 'typeorm'
+import type { LedgerConnection } from './ledger-connection.js'
+import { execute, type Statement } from './ledger-statements.js'
+
+const POOL_SIZE = 3
+// In milliseconds. An upload rather fails than waits for ever.
+const CONNECT_TIMEOUT = 5000
+const QUERY_TIMEOUT = 10_000
+
+/**
+ * A small pool of its own. A second connection from the application's pool would deadlock: all of that pool may
+ * be held by transactions that wait for this very statement.
+ */
+export class PoolConnection implements LedgerConnection {
+  readonly #dataSource: DataSource
+
+  private constructor(dataSource: DataSource) {
+    this.#dataSource = dataSource
+  }
+
+  static async open(options: DataSourceOptions): Promise<PoolConnection> {
+    const dataSource = new DataSource(poolOptions(options))
+    await dataSource.initialize()
+    return new PoolConnection(dataSource)
+  }
+
+  async run(statement: Statement): Promise<number> {
+    const runner = this.#dataSource.createQueryRunner()
+    try {
+      return await execute(runner, statement)
+    } finally {
+      await runner.release()
+    }
+  }
+
+  assertCanStage(): void {}
+
+  async close(): Promise<void> {
+    if (this.#dataSource.isInitialized) await this.#dataSource.destroy()
+  }
+}
+
+/** The same database, and nothing else of the application: no entities, hooks, migrations or cache. */
+function poolOptions(options: DataSourceOptions): DataSourceOptions {
+  const { replication, extra, ...shared } = options as DataSourceOptions & {
+    replication?: { master: object }
+    extra?: object
+  }
+  return {
+    ...shared,
+    // The ledger is written, so a replica is of no use to it.
+    ...replication?.master,
+    entities: [],
+    subscribers: [],
+    migrations: [],
+    synchronize: false,
+    migrationsRun: false,
+    dropSchema: false,
+    cache: false,
+    poolSize: POOL_SIZE,
+    ...bounds(options.type),
+    extra: { ...extra, ...pool(options.type) },
+  } as DataSourceOptions
+}
+
+function bounds(type: string): object {
+  return type === 'postgres' ? { connectTimeoutMS: CONNECT_TIMEOUT } : { connectTimeout: CONNECT_TIMEOUT }
+}
+
+// `extra` wins over TypeORM's own options, so an application's pool settings there would come along.
+function pool(type: string): object {
+  return type === 'postgres'
+    ? { max: POOL_SIZE, min: 0, connectionTimeoutMillis: CONNECT_TIMEOUT, query_timeout: QUERY_TIMEOUT }
+    : { connectionLimit: POOL_SIZE, maxIdle: POOL_SIZE, connectTimeout: CONNECT_TIMEOUT }
+}

@@ -1,0 +1,92 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { DataSource, EntityManager, QueryRunner } from 'typeorm'
+import { StorageError } from '../core/errors.js'
+import type { LedgerConnection } from './ledger-connection.js'
+import { execute, type Statement } from './ledger-statements.js'
+
+// In milliseconds.
+const MAX_WAIT = 5000
+const PAUSE = 5
+
+interface Scope {
+  open: boolean
+}
+
+/**
+ * The SQLite family has one connection, and TypeORM one query runner for it. So statements of the ledger wait
+ * until no transaction is active: inside of a stranger's transaction they would be undone with it.
+ */
+export class SharedConnection implements LedgerConnection {
+  readonly #runner: QueryRunner
+  readonly #transactions: TransactionScopes
+
+  constructor(dataSource: DataSource, transactions: TransactionScopes) {
+    this.#runner = dataSource.createQueryRunner()
+    this.#transactions = transactions
+  }
+
+  /**
+   * A transaction may begin between the look and the statement. Every statement of the ledger can be said twice,
+   * so it is repeated until no transaction was around.
+   *
+   * @throws ERR_LEDGER_BUSY
+   */
+  async run(statement: Statement): Promise<number> {
+    const deadline = performance.now() + MAX_WAIT
+    for (;;) {
+      while (this.#runner.isTransactionActive) {
+        if (performance.now() > deadline) throw busy()
+        await sleep(PAUSE)
+      }
+      const hit = await execute(this.#runner, statement)
+      if (!this.#runner.isTransactionActive) return hit
+    }
+  }
+
+  assertCanStage(): void {
+    if (!this.#transactions.isInside()) return
+    throw new StorageError(
+      'ERR_STAGE_IN_TRANSACTION',
+      'SQLite has one connection, so a file cannot be stored inside of a transaction: it would be forgotten when that is rolled back. Store the file first, then open the transaction.',
+    )
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** Knows whether the caller runs inside of `dataSource.transaction` or `manager.transaction`. */
+export class TransactionScopes {
+  readonly #scopes = new AsyncLocalStorage<Scope>()
+
+  /** Marks what runs inside of this manager's transactions. */
+  watch(manager: EntityManager): void {
+    const original = manager.transaction.bind(manager) as (...args: unknown[]) => Promise<unknown>
+    const marked = (...args: unknown[]) => {
+      const work = args.pop() as (manager: EntityManager) => Promise<unknown>
+      return original(...args, (inner: EntityManager) => this.#enter(() => work(inner)))
+    }
+    Object.assign(manager, { transaction: marked })
+  }
+
+  isInside(): boolean {
+    return this.#scopes.getStore()?.open === true
+  }
+
+  async #enter(work: () => Promise<unknown>): Promise<unknown> {
+    // What was started here and goes on after the end is not inside any more.
+    const scope: Scope = { open: true }
+    try {
+      return await this.#scopes.run(scope, work)
+    } finally {
+      scope.open = false
+    }
+  }
+}
+
+function busy(): StorageError {
+  return new StorageError(
+    'ERR_LEDGER_BUSY',
+    `SQLite has one connection, and a transaction has held it for ${MAX_WAIT / 1000} seconds. Keep transactions short, and store files before they begin.`,
+  )
+}

@@ -1,0 +1,84 @@
+import { type DataSource, EntitySchema } from 'typeorm'
+import { StorageError } from '../core/errors.js'
+import type { Storage } from '../core/storage.js'
+import { dialectOf } from './dialect.js'
+import { FilesBinding } from './files-binding.js'
+import { LEDGER_ENTITY, type LedgerTableOptions, ledgerSchema } from './ledger-table.js'
+
+/** How {@link withFiles} binds a DataSource. */
+export interface WithFilesOptions {
+  /** The name that `createStorage({ ledgerOf })` chooses this DataSource by. Default: `default`. */
+  ledger?: string
+  /** Where the ledger's table lies. Default: `file_ledger` in the DataSource's own schema. */
+  table?: LedgerTableOptions
+  /**
+   * How long an uploaded file waits for its row, in seconds. While bytes flow the lease is renewed. Default: 900.
+   */
+  lease?: number
+}
+
+const DEFAULT_LEASE = 900
+
+/**
+ * Gives a storage to a DataSource: its file columns read and write files of this storage, and uploads are written
+ * down in its database, so that rows and bytes stay true to each other.
+ *
+ * To be called before `initialize()`, which then also waits for `storage.ready()`. Nothing else changes for the
+ * application; in NestJS it goes into `dataSourceFactory`.
+ *
+ * @returns the same instance
+ * @throws ERR_LEDGER_AMBIGUOUS for a second DataSource of one storage, ERR_CONFIG for a DataSource that is
+ *   initialized or bound already, or whose database is not supported. `initialize()` throws ERR_CONFIG for a
+ *   column on an unknown disk, and for children of one table with clashing file columns
+ * @example
+ * export const dataSource = withFiles(storage, new DataSource({ type: 'postgres', entities: [OrderFile] }))
+ * await dataSource.initialize()
+ */
+export function withFiles<D extends DataSource>(
+  storage: Storage,
+  dataSource: D,
+  options: WithFilesOptions = {},
+): D {
+  assertFree(dataSource)
+  const dialect = dialectOf(dataSource)
+  const lease = leaseOf(options)
+  const schema = ledgerSchema(dialect, options.table ?? {})
+  const slot = storage.ledgers.register(options.ledger ?? 'default')
+  dataSource.setOptions({ entities: withLedger(dataSource.options.entities, schema) })
+  Object.defineProperty(dataSource, BOUND, { value: true })
+  new FilesBinding({ storage, dataSource, dialect, slot, lease }).attach()
+  return dataSource
+}
+
+// Two copies of this package must not bind one DataSource twice either.
+const BOUND = Symbol.for('tenant-files.bound')
+
+function assertFree(dataSource: DataSource): void {
+  if (dataSource.isInitialized) {
+    throw new StorageError(
+      'ERR_CONFIG',
+      'This DataSource is initialized already. Call withFiles() before initialize().',
+    )
+  }
+  if (!(BOUND in dataSource)) return
+  throw new StorageError('ERR_CONFIG', 'This DataSource was given to withFiles() before.')
+}
+
+/** @returns milliseconds */
+function leaseOf({ lease = DEFAULT_LEASE }: WithFilesOptions): number {
+  if (Number.isInteger(lease) && lease > 0) return lease * 1000
+  throw new StorageError('ERR_CONFIG', `lease is a positive whole number of seconds; got ${lease}.`)
+}
+
+type Entities = DataSource['options']['entities']
+
+/** The application's entities, as a list or by name as it gave them, and the ledger's own. */
+function withLedger(entities: Entities, schema: EntitySchema): NonNullable<Entities> {
+  // Two DataSources may share one object of options, so a ledger may be there already.
+  const isForeign = (entity: unknown) =>
+    !(entity instanceof EntitySchema && entity.options.name === LEDGER_ENTITY)
+  if (entities === undefined || Array.isArray(entities)) {
+    return [...(entities ?? []).filter(isForeign), schema]
+  }
+  return { ...entities, [LEDGER_ENTITY]: schema }
+}
