@@ -176,7 +176,11 @@ describe('who may import whom', () => {
   })
 
   test('core/warn.ts alone takes emitWarning from the process, and nothing else', () => {
-    expect(findings('src/core/warn.ts', IMPORTS).map(({ line }) => line).sort()).toEqual([2, 3, 4, 5])
+    expect(
+      findings('src/core/warn.ts', IMPORTS)
+        .map(({ line }) => line)
+        .sort(),
+    ).toEqual([2, 3, 4, 5])
     expect(findings('src/core/other.ts', IMPORTS)).toHaveLength(1)
   })
 
