@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { PassThrough } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { StorageError } from '../core/errors.js'
 import {
@@ -130,11 +132,14 @@ export const failureCases: DriverCase[] = [
   {
     name: 'a body that was read before is refused, not stored as an empty file',
     async run(context) {
-      const key = `${context.prefix}file.bin`
-      const body = streamOf(Buffer.from('read already'))
-      for await (const _ of body);
-      await rejectsWith(context.driver.put(key, body, TEXT), 'ERR_UPLOAD_ABORTED')
-      await leavesNothing(context, key)
+      for (const autoDestroy of [true, false]) {
+        const key = `${context.prefix}${autoDestroy}.bin`
+        const body = new PassThrough({ autoDestroy })
+        body.end('read already')
+        await text(body)
+        await rejectsWith(promptly(context.driver.put(key, body, TEXT)), 'ERR_UPLOAD_ABORTED')
+        await leavesNothing(context, key, body)
+      }
     },
   },
   {

@@ -25,8 +25,8 @@ export class BodyReader {
     this.#stream = body
     // From here on the stream is ours: an error that comes after the last read must not end the process.
     body.on('error', () => {})
-    if (body.readableEnded || (body.destroyed && body.errored === null))
-      throw aborted('The body was read or closed before the upload.')
+    // Without autoDestroy such a stream would pass for an empty one.
+    if (body.readableEnded) throw aborted('The body was read before the upload.')
     this.#chunks = body[Symbol.asyncIterator]()
   }
 

@@ -28,8 +28,8 @@ const SLOW_FACTOR = 10
 const BACKOFF = 5_000
 
 /**
- * Sends commands of the SDK: each one ends in time, listens to the caller's signal at every moment (the SDK does
- * not while it pauses between attempts) and rejects with a StorageError.
+ * Sends commands of the SDK: each one ends in time, listens to the caller's signal at every moment (older SDKs do
+ * not while they pause between attempts) and rejects with a StorageError.
  */
 export class S3Calls {
   readonly client: S3Client

@@ -15,7 +15,7 @@ interface SdkError {
   /** Of the bucket, in S3's AuthorizationHeaderMalformed. */
   Region?: string
   $metadata?: { httpStatusCode?: number; attempts?: number }
-  $response?: { headers?: Record<string, string> }
+  $response?: { headers?: Record<string, string>; body?: unknown }
 }
 
 interface Reason {
@@ -81,7 +81,11 @@ const NO_HOST = new Set(['ENOTFOUND', 'EAI_AGAIN'])
 /** The StorageError that fits what the SDK threw. One that is a StorageError already stays itself. */
 export function toStorageError(error: unknown, place: ErrorPlace): StorageError {
   if (StorageError.is(error)) return error
-  const { code, message } = reasonOf(toSdkError(error), place)
+  const sdkError = toSdkError(error)
+  const { code, message } = reasonOf(sdkError, place)
+  // The answer's body leads to its request and the Authorization header in it. It is not enumerable, but error
+  // reporters exist that print what is not.
+  if (sdkError.$response !== undefined) sdkError.$response.body = undefined
   const { operation, key } = place
   return new StorageError(code, message, { operation, key, cause: error })
 }

@@ -7,25 +7,28 @@ import { createBucket, listOpenUploads } from '../../support/s3.js'
 
 /** Runs every conformance case against a driver on a fresh bucket: as it is, and scoped to a prefix. */
 export function runDriverCases(makeDriver: (bucket: string) => Driver): void {
-  describe.each([{ how: 'bare' }, { how: 'scoped' }])('$how', ({ how }) => {
-    const scope = how === 'scoped' ? 'media/acme/' : ''
-    let bucket: string
-    let driver: Driver
-    beforeAll(async () => {
-      bucket = await createBucket('cases')
-      driver = makeDriver(bucket)
-      await driver.ready()
-      if (scope !== '') driver = scopeDriver(driver, scope)
-      return () => driver.close?.()
-    })
-    it.each(driverCases)('$name', async ({ needs, run }) => {
-      if (needs !== undefined && !driver.capabilities[needs]) throw new Error(`needs ${needs}`)
-      const prefix = `${randomUUID()}/`
-      const openUploads = async () => {
-        const uploads = await listOpenUploads(bucket)
-        return uploads.filter(upload => upload.key.startsWith(scope + prefix)).length
+  for (const scope of ['', 'media/acme/']) {
+    describe(scope === '' ? 'bare' : 'scoped', () => {
+      let bucket: string
+      let driver: Driver
+      beforeAll(async () => {
+        bucket = await createBucket('cases')
+        driver = makeDriver(bucket)
+        await driver.ready()
+        if (scope !== '') driver = scopeDriver(driver, scope)
+        return () => driver.close?.()
+      })
+      for (const { name, needs, run } of driverCases) {
+        it(name, async () => {
+          if (needs !== undefined && !driver.capabilities[needs]) throw new Error(`needs ${needs}`)
+          const prefix = `${randomUUID()}/`
+          const openUploads = async () => {
+            const uploads = await listOpenUploads(bucket)
+            return uploads.filter(upload => upload.key.startsWith(scope + prefix)).length
+          }
+          await run({ driver, prefix, openUploads })
+        })
       }
-      await run({ driver, prefix, openUploads })
     })
-  })
+  }
 }

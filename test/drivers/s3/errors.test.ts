@@ -57,7 +57,7 @@ describeWithS3('the S3 driver says what is wrong', () => {
       const driver = driverOn(bucket, { credentials: { accessKeyId, secretAccessKey: 'verySecretKey' } })
       const error = await failure(call(driver))
       expect(error.code).toBe('ERR_BACKEND_DENIED')
-      const everything = inspect(error, { depth: 20 })
+      const everything = inspect(error, { depth: 20, showHidden: true })
       for (const secret of ['verySecretKey', 'Signature=', 'X-Amz-Signature', accessKeyId]) {
         expect(everything).not.toContain(secret)
       }

@@ -173,6 +173,7 @@ describeWithS3('the S3 driver behind a connection that fails', () => {
     }
     const put = driver().put(key, LARGE, { ...TEXT, signal: abort.signal })
     expect(await code(put)).toBe('ERR_UPLOAD_ABORTED')
+    await sleep(500)
     expect(await openUploads()).toEqual([])
   })
 

@@ -114,28 +114,32 @@ async function bothFor({ bucket, client: config }: Configuration) {
 }
 
 describe("the URL signer gives the SDK's URLs, byte for byte", () => {
-  it.each(CONFIGURATIONS)(`for ${KEYS} odd keys: $what`, async configuration => {
-    const { client, signer } = await bothFor(configuration)
-    const keys = oddKeys(KEYS)
-    expect(new Set(keys).size).toBeGreaterThan(KEYS * 0.95)
-    for (const [index, key] of keys.entries()) {
-      const request = requestFor(index)
-      const ours = signer.sign(key, request)
-      if (ours !== (await bySdk(client, configuration.bucket, key, request)))
-        expect.fail(`${JSON.stringify(key)} differs: ${ours}`)
-    }
-  })
-
-  it.each(CONFIGURATIONS)('for every method: $what', async configuration => {
-    const { client, signer } = await bothFor(configuration)
-    for (const method of ['GET', 'HEAD', 'PUT', 'DELETE'] satisfies SignUrlOptions['method'][]) {
-      for (const index of [0, 1, 7]) {
-        const request = { ...requestFor(index), method }
-        const sdk = await bySdk(client, configuration.bucket, "a b/é+(1)'.pdf", request)
-        expect(signer.sign("a b/é+(1)'.pdf", request)).toBe(sdk)
+  for (const configuration of CONFIGURATIONS) {
+    it(`for ${KEYS} odd keys: ${configuration.what}`, async () => {
+      const { client, signer } = await bothFor(configuration)
+      const keys = oddKeys(KEYS)
+      expect(new Set(keys).size).toBeGreaterThan(KEYS * 0.95)
+      for (const [index, key] of keys.entries()) {
+        const request = requestFor(index)
+        const ours = signer.sign(key, request)
+        if (ours !== (await bySdk(client, configuration.bucket, key, request)))
+          expect.fail(`${JSON.stringify(key)} differs: ${ours}`)
       }
-    }
-  })
+    })
+  }
+
+  for (const configuration of CONFIGURATIONS) {
+    it(`for every method: ${configuration.what}`, async () => {
+      const { client, signer } = await bothFor(configuration)
+      for (const method of ['GET', 'HEAD', 'PUT', 'DELETE'] satisfies SignUrlOptions['method'][]) {
+        for (const index of [0, 1, 7]) {
+          const request = { ...requestFor(index), method }
+          const sdk = await bySdk(client, configuration.bucket, "a b/é+(1)'.pdf", request)
+          expect(signer.sign("a b/é+(1)'.pdf", request)).toBe(sdk)
+        }
+      }
+    })
+  }
 })
 
 describe('the URL signer', () => {
