@@ -23,7 +23,11 @@ export async function readHead(stream: Readable, length: number): Promise<Head> 
       for (let piece: Buffer | null = stream.read(); piece !== null; piece = stream.read()) {
         pieces.push(piece)
         size += piece.length
-        if (size >= length) return settle(() => resolve(false))
+        if (size >= length) {
+          // At once: a moment later, a stream that has nothing more to give has ended, and takes nothing back.
+          stream.unshift(joined(pieces))
+          return settle(() => resolve(false))
+        }
       }
     }
     const stopWatching = finished(stream, { writable: false }, error => {
@@ -36,7 +40,9 @@ export async function readHead(stream: Readable, length: number): Promise<Head> 
     }
     stream.on('readable', onReadable)
   })
-  const bytes = pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces)
-  if (!isAll) stream.unshift(bytes)
-  return { bytes, isAll }
+  return { bytes: joined(pieces), isAll }
+}
+
+function joined(pieces: readonly Buffer[]): Buffer {
+  return pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces)
 }

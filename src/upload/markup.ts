@@ -1,6 +1,7 @@
 // XML 1.0, section 2.8: what may stand before the root element. An unfinished comment counts up to the end.
 const PROLOG = /^(?:\s+|<!--[\s\S]*?(?:-->|$)|<\?[\s\S]*?(?:\?>|$)|<!doctype(?![^>]*\bhtml\b)[^>]*(?:>|$))/i
 const DOCTYPE_SVG = /<!doctype\s+svg\b/i
+const DOCTYPE_HTML = /^<!doctype\s+html\b/i
 
 /**
  * The type of a text that begins with markup, or undefined. Magic numbers do not know html and svg, yet they
@@ -13,7 +14,7 @@ export function sniffMarkup(head: Buffer): string | undefined {
   const name = /^<(?:[\w-]+:)?([\w-]+)/.exec(root)?.[1]?.toLowerCase()
   if (name === 'svg' || DOCTYPE_SVG.test(text.slice(0, text.length - root.length))) return 'image/svg+xml'
   const isXml = /^<\?xml\b/i.test(text)
-  if (name === 'html') return isXml ? 'application/xhtml+xml' : 'text/html'
+  if (name === 'html' || DOCTYPE_HTML.test(root)) return isXml ? 'application/xhtml+xml' : 'text/html'
   return isXml ? 'application/xml' : 'text/html'
 }
 
@@ -25,10 +26,17 @@ function skipProlog(text: string): string {
   return rest
 }
 
-/** By the byte order mark, as browsers do (WHATWG Encoding, section 6: decode). */
+/** Whether a byte order mark says so. */
+export function isUtf16(head: Buffer): boolean {
+  return encodingOf(head) !== 'utf-8'
+}
+
 function decodeText(head: Buffer): string {
-  const [first, second] = head
-  const encoding =
-    first === 0xff && second === 0xfe ? 'utf-16le' : first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8'
-  return new TextDecoder(encoding).decode(head)
+  return new TextDecoder(encodingOf(head)).decode(head)
+}
+
+/** By the byte order mark, as browsers do (WHATWG Encoding, section 6: BOM sniff). */
+function encodingOf([first, second]: Buffer): 'utf-8' | 'utf-16le' | 'utf-16be' {
+  if (first === 0xff && second === 0xfe) return 'utf-16le'
+  return first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8'
 }

@@ -19,9 +19,12 @@ export class Meter extends Transform {
   readonly #limits: MeterLimits
   readonly #idle: NodeJS.Timeout
   #size = 0
+  #verdict: StorageError | undefined
 
   constructor(limits: MeterLimits) {
-    super({ readableHighWaterMark: 256 * 1024 })
+    // A stream of objects may be piped in: refusing what is not bytes is this class's own business, because a
+    // stream of bytes refuses it by an exception that nobody can catch.
+    super({ readableHighWaterMark: 256 * 1024, writableObjectMode: true, writableHighWaterMark: 2 })
     this.#limits = limits
     this.#idle = setTimeout(() => this.#onIdle(), limits.idleTimeout * 1000)
   }
@@ -31,20 +34,39 @@ export class Meter extends Transform {
     return this.#size
   }
 
+  /** Why it stopped, where that was its own decision and not somebody else's failure. */
+  get verdict(): StorageError | undefined {
+    return this.#verdict
+  }
+
   /** Of all bytes, as 64 hexadecimal digits; to be asked once, at the end. */
   sha256(): string {
     return this.#hash.digest('hex')
   }
 
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, callback: TransformCallback): void {
+  /** The sender's time begins anew when the backend has taken what was waiting. */
+  override read(size?: number): Buffer | null {
+    const bytes: Buffer | null = super.read(size)
+    if (bytes !== null) this.#idle.refresh()
+    return bytes
+  }
+
+  override _transform(chunk: unknown, encoding: BufferEncoding, callback: TransformCallback): void {
     this.#idle.refresh()
-    this.#size += chunk.length
-    if (this.#size > this.#limits.maxSize) {
-      callback(tooLarge(this.#limits.maxSize))
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk
+    if (!(bytes instanceof Uint8Array)) {
+      callback(
+        this.#stopFor(new StorageError('ERR_CONFIG', 'The stream to be stored gives objects, not bytes.')),
+      )
       return
     }
-    this.#hash.update(chunk)
-    callback(null, chunk)
+    this.#size += bytes.length
+    if (this.#size > this.#limits.maxSize) {
+      callback(this.#stopFor(tooLarge(this.#limits.maxSize)))
+      return
+    }
+    this.#hash.update(bytes)
+    callback(null, bytes)
   }
 
   override _flush(callback: TransformCallback): void {
@@ -57,20 +79,23 @@ export class Meter extends Transform {
     callback(error)
   }
 
+  #stopFor(verdict: StorageError): StorageError {
+    this.#verdict = verdict
+    return verdict
+  }
+
   #onIdle(): void {
     // Bytes that wait here mean that the backend is slow, which has time-outs of its own; the sender is not idle.
-    if (this.readableLength > 0) this.#idle.refresh()
-    else
-      this.destroy(
-        new StorageError(
-          'ERR_UPLOAD_TIMEOUT',
-          `The sender paused for more than ${this.#limits.idleTimeout} seconds.`,
-        ),
-      )
+    if (this.readableLength > 0) {
+      this.#idle.refresh()
+      return
+    }
+    const message = `The sender paused for more than ${this.#limits.idleTimeout} seconds.`
+    this.destroy(this.#stopFor(new StorageError('ERR_UPLOAD_TIMEOUT', message)))
   }
 }
 
 /** @param maxSize in bytes */
-export function tooLarge(maxSize: number): StorageError {
+function tooLarge(maxSize: number): StorageError {
   return new StorageError('ERR_FILE_TOO_LARGE', `The file is larger than the ${maxSize} bytes allowed here.`)
 }

@@ -26,7 +26,8 @@ export interface IncomingFile {
  * The upload pipeline: names and tenant are checked before a byte is read, the type before a byte is stored.
  * Then ledger, backend, ledger. Whatever fails, nothing is left, and the first cause is what the caller sees.
  *
- * It reads from `source` but never destroys it: that is its owner's business (Multer wants it drained).
+ * It reads from `source` but never destroys it, and listens to its errors only meanwhile: both are its owner's
+ * business (Multer wants it drained).
  */
 export async function receiveFile(
   storage: Storage,
@@ -45,8 +46,7 @@ export async function receiveFile(
     await storage.ready()
     return await store(storage, disk, rules, incoming.name, meter, abort.signal)
   } catch (error) {
-    // The abort is the cause of whatever error its echoes raised on the way here.
-    throw abort.signal.aborted ? abortError(abort.signal) : error
+    throw firstCause(error, abort.signal)
   } finally {
     release()
   }
@@ -61,7 +61,8 @@ async function store(
   signal: AbortSignal,
 ): Promise<StoredFile> {
   const head = await readHead(meter, SNIFF_BYTES)
-  const type = await sniffType(head.bytes, name)
+  // Never more than that, however large the pieces are: the type must not depend on how a body arrives.
+  const type = await sniffType(head.bytes.subarray(0, SNIFF_BYTES), name)
   assertAccepted(rules, type, head)
   const address = disk.address(newFileKey(rules.folder, randomUUID(), extensionFor(type, name)), 'put')
   try {
@@ -88,9 +89,14 @@ async function store(
     publish('upload', eventOf(address, meter.size, type))
     return file
   } catch (error) {
-    publish('upload', { ...eventOf(address, meter.size, type), error })
+    publish('upload', { ...eventOf(address, meter.size, type), error: firstCause(error, signal) })
     throw error
   }
+}
+
+/** An abort is the cause of whatever error its echoes raised on the way here. */
+function firstCause(error: unknown, signal: AbortSignal): unknown {
+  return signal.aborted ? abortError(signal) : error
 }
 
 /** Joins source, meter and the bounds of time; gives the function that takes them apart again. */
@@ -107,15 +113,18 @@ function tie(
   }
   const onSourceError = (error: Error) => stop(bodyError(error))
   const onSourceClose = () => {
-    if (!source.readableEnded) stop(bodyError(new Error('closed before its end')))
+    if (!source.readableEnded) stop(bodyError(source.errored ?? new Error('closed before its end')))
   }
   const onSignal = () => stop(signal?.reason)
   const timer = setTimeout(
     () => stop(new StorageError('ERR_UPLOAD_TIMEOUT', `The upload took longer than ${deadline} seconds.`)),
     deadline * 1000,
   )
-  // The meter's own verdicts (limit, idle sender) end the backend's work as well.
-  meter.once('error', error => abort.abort(error))
+  // The meter's own verdicts (limit, idle sender) end the backend's work as well. A backend that fails also
+  // destroys the meter, with errors of its own; those must not pass for the sender's.
+  meter.on('error', error => {
+    if (error === meter.verdict) abort.abort(error)
+  })
   source.on('error', onSourceError).once('close', onSourceClose)
   signal?.addEventListener('abort', onSignal, { once: true })
   if (signal?.aborted) onSignal()
@@ -124,7 +133,7 @@ function tie(
   return () => {
     clearTimeout(timer)
     signal?.removeEventListener('abort', onSignal)
-    source.unpipe(meter).off('close', onSourceClose)
+    source.unpipe(meter).off('error', onSourceError).off('close', onSourceClose)
     meter.destroy()
   }
 }

@@ -1,6 +1,6 @@
 import { fileTypeFromBuffer } from 'file-type'
 import mimeTypes from 'mime-types'
-import { sniffMarkup } from './markup.js'
+import { isUtf16, sniffMarkup } from './markup.js'
 
 /** How many bytes at the start of a file decide on its type. */
 export const SNIFF_BYTES = 64 * 1024
@@ -8,15 +8,19 @@ export const SNIFF_BYTES = 64 * 1024
 const UNKNOWN_TYPE = 'application/octet-stream'
 
 // One magic number for all of old Office: only the extension tells them apart.
-const COMPOUND_TYPES: Readonly<Record<string, string>> = {
-  doc: 'application/msword',
-  xls: 'application/vnd.ms-excel',
-  ppt: 'application/vnd.ms-powerpoint',
-  msg: 'application/vnd.ms-outlook',
-}
+const COMPOUND_TYPES: ReadonlyMap<string, string> = new Map([
+  ['doc', 'application/msword'],
+  ['xls', 'application/vnd.ms-excel'],
+  ['ppt', 'application/vnd.ms-powerpoint'],
+  ['msg', 'application/vnd.ms-outlook'],
+])
 
 // Office Open XML is a zip whose parts lie in a folder of that name (ECMA-376, part 2).
-const OPEN_XML_FOLDERS: Readonly<Record<string, string>> = { docx: 'word/', xlsx: 'xl/', pptx: 'ppt/' }
+const OPEN_XML_FOLDERS: ReadonlyMap<string, string> = new Map([
+  ['docx', 'word/'],
+  ['xlsx', 'xl/'],
+  ['pptx', 'ppt/'],
+])
 
 const TEXT_TYPES: ReadonlySet<string> = new Set([
   'application/json',
@@ -39,10 +43,18 @@ const TEXT_TYPES: ReadonlySet<string> = new Set([
  */
 export async function sniffType(head: Buffer, name: string): Promise<string> {
   const extension = extensionOf(name)
-  const magic = (await fileTypeFromBuffer(head))?.mime
-  // For XML the magic number stops at the prolog; what matters is the root element.
-  if (magic !== undefined && magic !== 'application/xml') return resolveContainer(magic, head, extension)
+  const magic = await sniffMagic(head)
+  if (magic !== undefined) return resolveContainer(magic, head, extension)
   return sniffMarkup(head) ?? sniffText(head, extension) ?? UNKNOWN_TYPE
+}
+
+async function sniffMagic(head: Buffer): Promise<string | undefined> {
+  // A broken file that its parser stumbles over is one of unknown type.
+  const found = await fileTypeFromBuffer(head).catch(() => undefined)
+  // For XML the magic number stops at the prolog; what matters is the root element.
+  if (found === undefined || found.mime === 'application/xml') return undefined
+  // The first bytes of an MPEG frame may be the byte order mark of UTF-16 as well. In doubt a browser sees text.
+  return found.mime === 'audio/mpeg' && isUtf16(head) ? undefined : found.mime
 }
 
 /** The extension for a key, without a dot: the name's own where it fits the type. */
@@ -58,9 +70,9 @@ function extensionOf(name: string): string {
 }
 
 function resolveContainer(type: string, head: Buffer, extension: string): string {
-  if (type === 'application/x-cfb') return COMPOUND_TYPES[extension] ?? type
+  if (type === 'application/x-cfb') return COMPOUND_TYPES.get(extension) ?? type
   if (type !== 'application/zip') return type
-  const folder = OPEN_XML_FOLDERS[extension]
+  const folder = OPEN_XML_FOLDERS.get(extension)
   const isOpenXml = folder !== undefined && head.includes('[Content_Types].xml') && head.includes(folder)
   return (isOpenXml && mimeTypes.lookup(extension)) || type
 }

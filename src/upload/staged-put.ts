@@ -1,4 +1,5 @@
-import { abortError } from '../core/abort.js'
+import { Readable } from 'node:stream'
+import { throwIfAborted } from '../core/abort.js'
 import type { Disk } from '../core/disk.js'
 import type { PutBody, PutOptions } from '../core/driver.js'
 import { StorageError } from '../core/errors.js'
@@ -25,14 +26,15 @@ export async function putStaged(
   const { backend, tenant } = address
   const entry = { backend, objectKey: disk.objectKey(address), disk: disk.name, tenant }
   const staged = await storage.ledgers.of(tenant).stage(entry)
-  const version = await put(disk, address, body, options, staged)
+  const version = await put(disk, address, body, sizeOf, options, staged)
   try {
-    if (options.signal?.aborted) throw abortError(options.signal)
+    throwIfAborted(options.signal)
     await staged.confirm(sizeOf())
     return version
   } catch (error) {
     // Complete, but nobody's: the client left, the lease ran out, or the ledger cannot be reached.
-    await ((await remove(disk, address)) ? staged.abandon() : staged.leave())
+    if (await remove(disk, address)) await abandon(staged, disk, address)
+    else staged.leave()
     throw error
   }
 }
@@ -41,21 +43,46 @@ async function put(
   disk: Disk,
   address: FileAddress,
   body: PutBody,
+  sizeOf: () => number,
   options: PutOptions,
   staged: StagedUpload,
 ): Promise<string | undefined> {
+  let isSent = false
   try {
-    const { version } = await disk.put(address, body, {
+    throwIfAborted(options.signal)
+    isSent = body instanceof Uint8Array
+    const { size, version } = await disk.put(address, body, {
       ...options,
       onMultipart: id => staged.recordMultipart(id),
     })
-    return version
+    if (size === sizeOf()) return version
+    throw new StorageError('ERR_BACKEND', `The backend stored ${size} of ${sizeOf()} bytes.`, {
+      backend: address.backend,
+      operation: 'put',
+    })
   } catch (error) {
-    // Where the backend failed, nobody knows what it still does with the bytes it got. The line stays until its
-    // lease runs out, and the key is looked after once more.
-    if (StorageError.is(error) && error.status < 500) await staged.abandon()
+    isSent ||= body instanceof Readable && body.readableEnded
+    if (!isSent && isSenders(error)) await abandon(staged, disk, address)
+    // The backend failed, or had all bytes when the sender left: nobody knows what it still does with them. The
+    // line stays until its lease runs out, and the key is looked after once more.
     else staged.leave()
     throw error
+  }
+}
+
+/** Whether an upload failed by its sender, so that the backend never had a whole object. */
+function isSenders(error: unknown): boolean {
+  // A key of ours is never taken by anybody else: what is there is our own first attempt, whose answer was lost.
+  return StorageError.is(error) && error.status < 500 && error.code !== 'ERR_FILE_EXISTS'
+}
+
+/** What led here is what the caller must hear; a line that cannot be taken back goes when its lease runs out. */
+async function abandon(staged: StagedUpload, disk: Disk, address: FileAddress): Promise<void> {
+  try {
+    await staged.abandon()
+  } catch (error) {
+    publish('leftover', { backend: address.backend, key: disk.objectKey(address), error })
+    staged.leave()
   }
 }
 

@@ -31,12 +31,18 @@ export async function storeFile(
   options: StoreFileOptions,
 ): Promise<StoredFile> {
   const source = toStream(body)
+  // For what may still fail in it when nobody reads it any more, such as the opening of a missing file.
+  source.on('error', ignore)
   try {
     return await receiveFile(storage, source, resolveRules(rules), options)
   } finally {
     source.destroy()
+    if (source.closed) source.off('error', ignore)
+    else source.once('close', () => source.off('error', ignore))
   }
 }
+
+function ignore(): void {}
 
 function toStream(body: Uint8Array | Readable): Readable {
   if (body instanceof Readable) return body
