@@ -34,7 +34,7 @@ if (serves) {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop())
 } else {
   try {
-    await walkThrough(desk, address)
+    await walkThrough(desk, address, line => console.log(line))
   } catch (error) {
     console.error(error)
     process.exitCode = 1

@@ -12,74 +12,184 @@ interface Row {
   file: { name: string; size: number; type: string; url: string }
 }
 
-/** The whole job in plain words, checked as it goes: the first thing that is not as it should be ends it. */
-export async function walkThrough(desk: Desk, address: string): Promise<void> {
-  const [anna, bela, stranger] = [
-    new Visitor(address, 'anna'),
-    new Visitor(address, 'bela'),
-    new Visitor(address),
-  ]
+/**
+ * The whole job in plain words, checked as it goes: the first thing that is not as it should be ends it.
+ *
+ * @param print takes one line of text
+ */
+export async function walkThrough(desk: Desk, address: string, print: (line: string) => void): Promise<void> {
+  const tour = new Tour(desk, address, print)
+  const { order, picture } = await tour.twoTenantsUpload()
+  await tour.addressesAreKeys(order)
+  await tour.publicStaysPublic(picture)
+  await tour.otherTenantsGetNothing(order)
+  await tour.strangeThingsAreRefused()
+  await tour.filesLiveWithTheirRows(order)
+  print('\nEverything is as it should be.')
+}
 
-  title('Two tenants upload')
-  const order = await created(anna.upload('/acme/order-files', await sample('order.pdf'), 'Prüfung 报告.pdf'))
-  say(`Anna of acme uploads an order: "${order.file.name}", ${order.file.size} bytes, ${order.file.type}.`)
-  const plan = await created(
-    bela.upload('/globex/order-files', await sample('floor-plan.pdf'), 'floor-plan.pdf'),
-  )
-  say(`Bela of globex uploads "${plan.file.name}".`)
-  await created(anna.upload('/acme/class-bundles', await sample('lessons.zip'), 'lessons.zip'))
-  const picture = await created(
-    anna.upload('/acme/blog-pictures', await sample('picture.png'), 'picture.png'),
-  )
-  await showRows(desk)
-  await showKeys(desk)
+class Tour {
+  readonly #desk: Desk
+  readonly #print: (line: string) => void
+  readonly #anna: Visitor
+  readonly #bela: Visitor
+  readonly #stranger: Visitor
 
-  title('The address is the key to a private file')
-  const download = await stranger.get(order.file.url)
-  assert.equal(download.status, 200)
-  assert.deepEqual(Buffer.from(await download.arrayBuffer()), await sample('order.pdf'))
-  say('Whoever holds the signed address gets the file, byte for byte, under its true name:')
-  say(`  ${download.headers.get('content-disposition')}`)
-  await refused(stranger.get(tampered(order.file.url)), 403, 'One changed character in the address')
-  await refused(stranger.get(order.file.url.split('?')[0] ?? ''), 403, 'The address without its signature')
-  await refused(
-    stranger.get(await shortLived(desk, order.id)),
-    403,
-    'An address of one second, two seconds later',
-  )
+  constructor(desk: Desk, address: string, print: (line: string) => void) {
+    this.#desk = desk
+    this.#print = print
+    this.#anna = new Visitor(address, 'anna')
+    this.#bela = new Visitor(address, 'bela')
+    this.#stranger = new Visitor(address)
+  }
 
-  title('What is public stays public, what is not stays private')
-  const shown = await stranger.get(picture.file.url)
-  assert.equal(shown.status, 200)
-  say(`The blog picture has a permanent address: ${picture.file.url.split('?')[0]?.slice(0, 60)}…`)
+  async twoTenantsUpload(): Promise<{ order: Row; picture: Row }> {
+    this.#title('Two tenants upload')
+    const [anna, bela] = [this.#anna, this.#bela]
+    const order = await created(
+      anna.upload('/acme/order-files', await sample('order.pdf'), 'Prüfung 报告.pdf'),
+    )
+    const { name, size, type } = order.file
+    this.#say(`Anna of acme uploads an order: "${name}", ${size} bytes, ${type}.`)
+    await created(bela.upload('/globex/order-files', await sample('floor-plan.pdf'), 'floor-plan.pdf'))
+    this.#say('Bela of globex uploads "floor-plan.pdf".')
+    await created(anna.upload('/acme/class-bundles', await sample('lessons.zip'), 'lessons.zip'))
+    const picture = await created(
+      anna.upload('/acme/blog-pictures', await sample('picture.png'), 'picture.png'),
+    )
+    await this.#showRows()
+    await this.#showKeys()
+    return { order, picture }
+  }
 
-  title('Another tenant gets nothing')
-  await refused(bela.get('/acme/order-files'), 403, 'Bela opens the pages of acme')
-  await refused(bela.get(`/globex/order-files/${order.id}`), 404, "Bela asks for Anna's row by its number")
-  await otherTenantRefused(desk, order.id)
+  async addressesAreKeys({ id, file }: Row): Promise<void> {
+    this.#title('The address is the key to a private file')
+    const download = await this.#stranger.get(file.url)
+    assert.equal(download.status, 200)
+    assert.deepEqual(Buffer.from(await download.arrayBuffer()), await sample('order.pdf'))
+    this.#say('Whoever holds the signed address gets the file, byte for byte, under its true name:')
+    this.#say(`  ${download.headers.get('content-disposition')}`)
+    await this.#refused(403, 'One changed character in the address', this.#stranger.get(tampered(file.url)))
+    const unsigned = file.url.split('?')[0] ?? ''
+    await this.#refused(403, 'The address without its signature', this.#stranger.get(unsigned))
+    const shortLived = await this.#addressOfOneSecond(id)
+    await sleep(2_100)
+    await this.#refused(403, 'An address of one second, two seconds later', this.#stranger.get(shortLived))
+  }
 
-  title('What does not belong here is not stored')
-  const disguised = await sample('not-a-picture.png')
-  await refused(
-    anna.upload('/acme/order-files', disguised, 'holiday.png'),
-    415,
-    'A web page that calls itself a picture',
-  )
-  await refused(anna.upload('/acme/order-files', Buffer.alloc(0), 'empty.pdf'), 400, 'A file without a byte')
-  const huge = Buffer.concat([await sample('picture.png'), Buffer.alloc(6 * 1024 * 1024)])
-  await refused(anna.upload('/acme/blog-pictures', huge, 'huge.png'), 413, 'A picture over the limit of 5 MB')
+  async publicStaysPublic({ file }: Row): Promise<void> {
+    this.#title('What is public has a permanent address')
+    const answer = await this.#stranger.get(file.url)
+    assert.equal(answer.status, 200)
+    assert.ok(!file.url.includes('?'))
+    this.#say(`The blog picture is there for everyone: ${file.url}`)
+  }
 
-  title('A file lives and dies with its row')
-  await rolledBack(desk)
-  const replaced = await anna.upload(
-    `/acme/order-files/${order.id}`,
-    await sample('floor-plan.pdf'),
-    'order-v2.pdf',
-    'PUT',
-  )
-  assert.equal(replaced.status, 200)
-  say(`Anna replaces her order; the row now has "${((await replaced.json()) as Row).file.name}".`)
-  console.log('\nEverything is as it should be.')
+  async otherTenantsGetNothing({ id }: Row): Promise<void> {
+    this.#title('Another tenant gets nothing')
+    await this.#refused(403, 'Bela opens the pages of acme', this.#bela.get('/acme/order-files'))
+    await this.#refused(
+      404,
+      "Bela asks for Anna's row by its number",
+      this.#bela.get(`/globex/order-files/${id}`),
+    )
+    const row = await this.#order(id)
+    await assert.rejects(
+      runWithTenant('globex', async () => row.file?.url),
+      { code: 'ERR_TENANT_MISMATCH' },
+    )
+    this.#say("Code that runs for globex gets no address, even with Anna's row in hand: ERR_TENANT_MISMATCH")
+  }
+
+  async strangeThingsAreRefused(): Promise<void> {
+    this.#title('What does not belong here is not stored')
+    const page = await sample('not-a-picture.png')
+    const huge = Buffer.concat([await sample('picture.png'), Buffer.alloc(6 * 1024 * 1024)])
+    const attempts = [
+      [415, 'A web page that calls itself a picture', 'order-files', page, 'holiday.png'],
+      [400, 'A file without a byte', 'order-files', Buffer.alloc(0), 'empty.pdf'],
+      [413, 'A picture over the limit of 5 MB', 'blog-pictures', huge, 'huge.png'],
+    ] as const
+    for (const [status, what, path, bytes, name] of attempts) {
+      await this.#refused(status, what, this.#anna.upload(`/acme/${path}`, bytes, name))
+    }
+  }
+
+  async filesLiveWithTheirRows({ id }: Row): Promise<void> {
+    this.#title('A file lives and dies with its row')
+    await this.#rollBack()
+    this.#say('A transaction that is rolled back leaves no row. Its upload is linked from nowhere, and the')
+    this.#say('ledger knows it as pending.')
+    const plan = await sample('floor-plan.pdf')
+    const answer = await this.#anna.upload(`/acme/order-files/${id}`, plan, 'order-v2.pdf', 'PUT')
+    assert.equal(answer.status, 200)
+    const { file } = (await answer.json()) as Row
+    this.#say(`Anna replaces her order; the row now has "${file.name}".`)
+  }
+
+  async #rollBack(): Promise<void> {
+    const { storage, dataSource } = this.#desk
+    const orders = dataSource.getRepository(OrderFile)
+    const before = await orders.count()
+    const bytes = await sample('order.pdf')
+    await runWithTenant('acme', async () => {
+      const file = await storeFile(storage, bytes, rulesOf(OrderFile, 'file'), { name: 'never.pdf' })
+      const attempt = dataSource.transaction(async manager => {
+        await manager.save(OrderFile, { tenant: 'acme', file })
+        throw new Error('the customer changed their mind')
+      })
+      await assert.rejects(attempt, /changed their mind/)
+    })
+    assert.equal(await orders.count(), before)
+    const pending = await dataSource.query("SELECT state FROM file_ledger WHERE state = 'pending'")
+    assert.equal(pending.length, 1)
+  }
+
+  async #showRows(): Promise<void> {
+    const sql = 'SELECT tenant, file FROM order_file ORDER BY id'
+    const rows: { tenant: string; file: string }[] = await this.#desk.dataSource.query(sql)
+    this.#say('The database holds what a file is and where it lies, and never an address:')
+    for (const { tenant, file } of rows) this.#say(`  ${tenant}: ${file}`)
+    assert.ok(rows.every(({ file }) => !/https?:|signature/i.test(file)))
+  }
+
+  async #showKeys(): Promise<void> {
+    this.#say('In the storage every object lies under its own tenant:')
+    const disk = this.#desk.storage.disk('media')
+    for (const tenant of ['acme', 'globex']) {
+      await runWithTenant(tenant, async () => {
+        for await (const { key } of disk.list()) {
+          this.#say(`  ${disk.objectKey(disk.address(key, 'head'))}`)
+        }
+      })
+    }
+  }
+
+  async #addressOfOneSecond(id: number): Promise<string> {
+    const { file } = await this.#order(id)
+    return runWithTenant('acme', async () => (await file?.signedUrl({ expiresIn: 1 })) ?? '')
+  }
+
+  #order(id: number): Promise<OrderFile> {
+    return this.#desk.dataSource.getRepository(OrderFile).findOneByOrFail({ id })
+  }
+
+  async #refused(status: number, what: string, answer: Promise<Response>): Promise<void> {
+    const response = await answer
+    const text = await response.text()
+    assert.equal(response.status, status, `${what}: ${text}`)
+    // Ours in JSON, S3's in XML.
+    const code = /"code":"(\w+)"|<Code>(\w+)</.exec(text)
+    this.#say(`${what}: ${status} ${code?.[1] ?? code?.[2] ?? ''}`)
+  }
+
+  #title(text: string): void {
+    this.#print(`\n${text}`)
+  }
+
+  #say(text: string): void {
+    this.#print(`  ${text}`)
+  }
 }
 
 async function created(answer: Promise<Response>): Promise<Row> {
@@ -88,85 +198,10 @@ async function created(answer: Promise<Response>): Promise<Row> {
   return (await response.json()) as Row
 }
 
-async function refused(answer: Promise<Response>, status: number, what: string): Promise<void> {
-  const response = await answer
-  const text = await response.text()
-  assert.equal(response.status, status, `${what}: ${text}`)
-  const code = /"code":"(\w+)"/.exec(text)?.[1] ?? /<Code>(\w+)</.exec(text)?.[1] ?? ''
-  say(`${what}: ${status} ${code}`)
-}
-
-async function showRows({ dataSource }: Desk): Promise<void> {
-  const rows: { tenant: string; file: string }[] = await dataSource.query(
-    'SELECT tenant, file FROM order_file ORDER BY id',
-  )
-  say('The database holds what a file is and where it lies, and never an address:')
-  for (const { tenant, file } of rows) say(`  ${tenant}: ${file}`)
-  assert.ok(rows.every(({ file }) => !/https?:|signature/i.test(file)))
-}
-
-async function showKeys({ storage }: Desk): Promise<void> {
-  say('In the storage every object lies under its own tenant:')
-  for (const tenant of ['acme', 'globex']) {
-    await runWithTenant(tenant, async () => {
-      const disk = storage.disk('media')
-      for await (const { key } of disk.list())
-        say(`  ${disk.objectKey({ disk: 'media', backend: '', tenant, key })}`)
-    })
-  }
-}
-
-async function shortLived({ dataSource }: Desk, id: number): Promise<string> {
-  const row = await dataSource.getRepository(OrderFile).findOneByOrFail({ id })
-  const url = await runWithTenant('acme', async () => row.file?.signedUrl({ expiresIn: 1 }))
-  await sleep(2_100)
-  return url ?? ''
-}
-
-async function otherTenantRefused({ dataSource }: Desk, id: number): Promise<void> {
-  const row = await dataSource.getRepository(OrderFile).findOneByOrFail({ id })
-  await assert.rejects(
-    runWithTenant('globex', async () => row.file?.url),
-    { code: 'ERR_TENANT_MISMATCH' },
-  )
-  say("Even with Anna's row in hand, code that runs for globex gets no address: ERR_TENANT_MISMATCH")
-}
-
-async function rolledBack({ storage, dataSource }: Desk): Promise<void> {
-  const orders = dataSource.getRepository(OrderFile)
-  const before = await orders.count()
-  await runWithTenant('acme', async () => {
-    const file = await storeFile(storage, await sample('order.pdf'), rulesOf(OrderFile, 'file'), {
-      name: 'never.pdf',
-    })
-    const attempt = dataSource.transaction(async manager => {
-      await manager.save(OrderFile, { tenant: 'acme', file })
-      throw new Error('the customer changed their mind')
-    })
-    await assert.rejects(attempt, /changed their mind/)
-  })
-  assert.equal(await orders.count(), before)
-  const [line]: { state: string }[] = await dataSource.query(
-    "SELECT state FROM file_ledger WHERE state = 'pending'",
-  )
-  assert.equal(line?.state, 'pending')
-  say(
-    'A transaction that is rolled back leaves no row. Its upload is linked from nowhere, and the ledger knows it as pending.',
-  )
-}
-
 /** Changes one character of the signature, whoever made it. */
 function tampered(url: string): string {
   return url.replace(
     /([Ss]ignature=)(.)/,
     (_all, name: string, first: string) => name + (first === 'a' ? 'b' : 'a'),
   )
-}
-
-function title(text: string): void {
-  console.log(`\n${text}`)
-}
-
-function say(text: string): void {
-  console.log(`  ${text}`)
 }

@@ -3,7 +3,7 @@ import multer from 'multer'
 import { getTenant, type Storage, type StoredFile } from 'tenant-files'
 import { tenantStorage } from 'tenant-files/multer'
 import { rulesOf } from 'tenant-files/typeorm'
-import type { DataSource, EntityTarget } from 'typeorm'
+import type { DataSource } from 'typeorm'
 import type { TenantRow } from '../entities/tenant-row.js'
 import { answerSaved } from './answer-saved.js'
 
@@ -13,7 +13,7 @@ interface FileRow extends TenantRow {
 }
 
 /** Create, list, read, replace and remove rows that carry one file each; every query names the tenant. */
-export function fileRoutes(storage: Storage, dataSource: DataSource, entity: EntityTarget<FileRow>): Router {
+export function fileRoutes(storage: Storage, dataSource: DataSource, entity: new () => FileRow): Router {
   const rows = dataSource.getRepository(entity)
   const upload = multer({ storage: tenantStorage(storage, rulesOf(entity, 'file')) })
   const router = express.Router()

@@ -21,7 +21,13 @@ export function ticketRoutes(storage: Storage, dataSource: DataSource): Router {
 
   router.get('/', async (_req, res) => {
     const relations = { attachments: true, messages: { attachments: true } }
-    res.json(await tickets.find({ where: { tenant: getTenant() }, relations, order: { id: 'ASC' } }))
+    res.json(
+      await tickets.find({
+        where: { tenant: getTenant() },
+        relations,
+        order: { id: 'ASC', attachments: { id: 'ASC' } },
+      }),
+    )
   })
   router.post('/', ticketFiles.array('files', 10), async (req, res) => {
     const tenant = getTenant()

@@ -1,0 +1,155 @@
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Desk, startDesk } from '../../examples/order-desk/desk.js'
+import { sample, Visitor } from '../../examples/order-desk/visitor.js'
+import { walkThrough } from '../../examples/order-desk/walk-through.js'
+import { curl } from '../support/curl.js'
+import { describeWithPostgres, freshDatabase } from '../support/postgres.js'
+import { createBucket, describeWithS3, listAllKeys, s3Connection } from '../support/s3.js'
+import { tempDir } from '../support/temp-dir.js'
+
+const STORAGE_URL_SECRET = 'the secret of the order desk tests'
+
+interface Row {
+  id: number
+  tenant: string
+  file: { name: string; size: number; type: string; url: string }
+}
+
+/** Starts the application for the tests of one suite, unchanged, with nothing but another environment. */
+function openDesk(environment: () => Promise<Record<string, string>>) {
+  const open = {} as { desk: Desk; address: string; env: Record<string, string> }
+  let server: Server
+  beforeAll(async () => {
+    open.env = { STORAGE_URL_SECRET, ...(await environment()) }
+    open.desk = await startDesk(open.env)
+    server = open.desk.app.listen(0, '127.0.0.1')
+    await new Promise(resolve => server.once('listening', resolve))
+    open.address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  })
+  afterAll(async () => {
+    server?.closeAllConnections()
+    server?.close()
+    await open.desk?.close()
+  })
+  return open
+}
+
+describe('the order desk', () => {
+  describe('on the local disk and SQLite', () => {
+    const open = openDesk(async () => ({
+      MEDIA_ROOT: path.join(tempDir(), 'files'),
+      DATABASE_FILE: path.join(tempDir(), 'desk.sqlite'),
+    }))
+
+    it('walks through the whole job', async () => {
+      const said: string[] = []
+      await walkThrough(open.desk, open.address, line => said.push(line))
+      expect(said.at(-1)).toContain('Everything is as it should be.')
+    })
+
+    it('saves a ticket and its attachments together, by a cascade', async () => {
+      const body = new FormData()
+      body.set('subject', 'The chair wobbles')
+      for (const name of ['picture.png', 'floor-plan.pdf']) {
+        body.append('files', new Blob([Uint8Array.from(await sample(name))]), name)
+      }
+      const headers = { 'x-user': 'anna' }
+      const answer = await fetch(`${open.address}/acme/tickets`, { method: 'POST', body, headers })
+      expect(answer.status).toBe(201)
+      const [ticket] = (await (await fetch(`${open.address}/acme/tickets`, { headers })).json()) as {
+        attachments: Row[]
+      }[]
+      expect(ticket?.attachments.map(({ file }) => file.name)).toEqual(['picture.png', 'floor-plan.pdf'])
+      expect(ticket?.attachments.map(({ file }) => file.type)).toEqual(['image/png', 'application/pdf'])
+    })
+
+    it('shows a page with the files of one tenant to its own people only', async () => {
+      const anna = new Visitor(open.address, 'anna')
+      await anna.upload('/acme/order-files', await sample('order.pdf'), '<b>"order".pdf')
+      const page = await (await anna.get('/acme')).text()
+      expect(page).toContain('&#60;b&#62;&#34;order&#34;.pdf')
+      expect(page).not.toContain('<b>')
+      expect((await anna.get('/globex')).status).toBe(403)
+      expect((await new Visitor(open.address).get('/acme')).status).toBe(403)
+    })
+  })
+})
+
+describeWithS3('the order desk on Ceph', () => {
+  describeWithPostgres('and PostgreSQL', () => {
+    describe.each(['s3', 'do_spaces'])('with STORAGE_BACKEND=%s', backend => {
+      const open = openDesk(async () => {
+        const { endpoint, accessKeyId, secretAccessKey } = s3Connection()
+        return {
+          STORAGE_BACKEND: backend,
+          AWS_S3_ENDPOINT_URL: endpoint,
+          AWS_STORAGE_BUCKET_NAME: await createBucket('desk'),
+          AWS_ACCESS_KEY_ID: accessKeyId,
+          AWS_SECRET_ACCESS_KEY: secretAccessKey,
+          DATABASE_URL: (await freshDatabase()).url,
+        }
+      })
+      const upload = async () => {
+        const anna = new Visitor(open.address, 'anna')
+        const answer = await anna.upload('/acme/order-files', await sample('order.pdf'), 'Prüfung 报告.pdf')
+        expect(answer.status).toBe(201)
+        return (await answer.json()) as Row
+      }
+
+      it('stores an upload under its tenant and gives an address that plain curl can fetch', async () => {
+        const { file } = await upload()
+        expect(file).toEqual({
+          name: 'Prüfung 报告.pdf',
+          size: (await sample('order.pdf')).length,
+          type: 'application/pdf',
+          url: expect.stringContaining('X-Amz-Signature='),
+        })
+        const answer = await curl(file.url)
+        expect(answer.status).toBe(200)
+        expect(answer.body.equals(await sample('order.pdf'))).toBe(true)
+        expect(answer.headers['content-type']).toBe('application/pdf')
+        expect(answer.headers['content-disposition']).toContain("filename*=UTF-8''Pr%C3%BCfung")
+        const keys = await listAllKeys(open.env.AWS_STORAGE_BUCKET_NAME ?? '')
+        expect(keys.length).toBeGreaterThan(0)
+        expect(keys.every(key => /^media\/acme\/order_files\/[0-9a-f-]{36}\.pdf$/.test(key))).toBe(true)
+      })
+
+      it('refuses a tampered address, and the object without one', async () => {
+        const { file } = await upload()
+        const last = file.url.endsWith('0') ? '1' : '0'
+        expect((await curl(file.url.replace(/X-Amz-Signature=./, `X-Amz-Signature=${last}`))).status).toBe(
+          403,
+        )
+        expect((await curl(file.url.split('?')[0] ?? '')).status).toBe(403)
+      })
+
+      it('gives another tenant nothing', async () => {
+        const { id } = await upload()
+        const bela = new Visitor(open.address, 'bela')
+        expect((await bela.get(`/globex/order-files/${id}`)).status).toBe(404)
+        expect((await bela.get(`/acme/order-files/${id}`)).status).toBe(403)
+      })
+
+      it('keeps addresses out of the database', async () => {
+        await upload()
+        const rows: { file: string }[] = await open.desk.dataSource.query('SELECT file FROM order_file')
+        expect(rows.length).toBeGreaterThan(0)
+        expect(rows.some(({ file }) => /https?:|Signature|expires/i.test(file))).toBe(false)
+      })
+
+      it('leaves no object of a refused upload', async () => {
+        const bucket = open.env.AWS_STORAGE_BUCKET_NAME ?? ''
+        const before = await listAllKeys(bucket)
+        const anna = new Visitor(open.address, 'anna')
+        const disguised = await anna.upload('/acme/order-files', await sample('not-a-picture.png'), 'a.png')
+        const huge = Buffer.concat([await sample('picture.png'), Buffer.alloc(21 * 1024 * 1024)])
+        const large = await anna.upload('/acme/order-files', huge, 'huge.png')
+        expect([disguised.status, large.status]).toEqual([415, 413])
+        expect(await listAllKeys(bucket)).toEqual(before)
+      })
+    })
+  })
+})
