@@ -5,7 +5,7 @@ import type { StageEntry } from '../core/ledger.js'
 import type { Storage } from '../core/storage.js'
 import type { StoredFile } from '../core/stored-file.js'
 import { lineOf } from './file-line.js'
-import { execute, type LedgerStatements } from './ledger-statements.js'
+import { execute, type LedgerStatements, type LineKey } from './ledger-statements.js'
 import type { OpenClaims } from './open-claims.js'
 import type { Work } from './turns.js'
 
@@ -16,7 +16,7 @@ export interface Claim {
   readonly text: string
 }
 
-// A statement with two parameters for each key; databases and their planners take far more.
+// Lines in one statement; databases and their planners take far more.
 const CHUNK = 200
 
 /** Moves lines of the ledger on the connection, and so in the transaction, of the entity that holds the files. */
@@ -39,12 +39,11 @@ export class Claims {
    */
   async before(runner: QueryRunner, work: readonly Work[]): Promise<void> {
     const claims = work.flatMap(({ claim }) => claim)
-    if (claims.length === 0) return
-    await this.#claim(runner, claims)
+    const keys = await this.#claim(runner, claims)
     this.#open.add(
       runner,
-      claims.flatMap(({ file, text }) => {
-        const key = lineOf(this.#storage, file)
+      claims.flatMap(({ text }, index) => {
+        const key = keys[index]
         return key === undefined ? [] : [{ key, text }]
       }),
     )
@@ -67,19 +66,25 @@ export class Claims {
     )
   }
 
-  async #claim(runner: QueryRunner, claims: readonly Claim[]): Promise<void> {
-    for (const part of chunks(claims)) {
-      const keys = part.map(({ file }) => this.#lineOf(file))
-      const hit = await execute(runner, this.#statements.claim(keys))
-      if (hit !== keys.length) throw stale()
+  /** All or none: where one is not free, those that were are given back. */
+  async #claim(runner: QueryRunner, claims: readonly Claim[]): Promise<LineKey[]> {
+    const keys = claims.map(({ file }) => this.#lineOf(file))
+    const claimed: LineKey[] = []
+    for (const part of chunks(keys, this.#statements.dialect.claimsAtOnce)) {
+      const { hit, rows } = await execute(runner, this.#statements.claim(part))
+      claimed.push(...(hit === part.length ? part : rows.map(keyOf)))
+      if (hit === part.length) continue
+      await this.#open.giveBack(runner, claimed)
+      throw stale()
     }
+    return keys
   }
 
   async #queueDelete(runner: QueryRunner, files: readonly StoredFile[]): Promise<void> {
     const lines = files.flatMap(file => this.#lineOrLeftover(file))
     // The same line twice in one statement is an error to PostgreSQL.
     const unique = [...new Map(lines.map(line => [`${line.backend}/${line.objectKey}`, line])).values()]
-    for (const part of chunks(unique)) await execute(runner, this.#statements.queueDelete(part))
+    for (const part of chunks(unique, CHUNK)) await execute(runner, this.#statements.queueDelete(part))
   }
 
   #lineOf(file: StoredFile): StageEntry {
@@ -101,8 +106,12 @@ export class Claims {
   }
 }
 
-function* chunks<T>(items: readonly T[]): Generator<readonly T[]> {
-  for (let start = 0; start < items.length; start += CHUNK) yield items.slice(start, start + CHUNK)
+function* chunks<T>(items: readonly T[], size: number): Generator<readonly T[]> {
+  for (let start = 0; start < items.length; start += size) yield items.slice(start, start + size)
+}
+
+function keyOf(row: Record<string, unknown>): LineKey {
+  return { backend: String(row.backend), objectKey: String(row.object_key) }
 }
 
 function stale(): StorageError {

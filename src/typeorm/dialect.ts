@@ -12,8 +12,10 @@ export interface Dialect {
   readonly insert: string
   /** What follows an INSERT of lines whose key may exist; the assignments come after it. */
   readonly onDuplicate: string
-  /** Whether rows can be locked, and other connections exist that they must be locked against. */
+  /** Whether the ledger has connections of its own, and rows are locked against those of others. */
   readonly ownPool: boolean
+  /** How many lines one statement may claim: several only where it returns those that it hit. */
+  readonly claimsAtOnce: number
   /** Whether a failed statement undoes its whole transaction. */
   readonly abortsOnError: boolean
 }
@@ -25,6 +27,7 @@ const postgres: Dialect = {
   insert: 'INSERT INTO',
   onDuplicate: 'ON CONFLICT (backend, object_key) DO UPDATE SET',
   ownPool: true,
+  claimsAtOnce: 200,
   abortsOnError: true,
 }
 
@@ -36,6 +39,7 @@ const mysql: Dialect = {
   insert: 'INSERT INTO',
   onDuplicate: 'ON DUPLICATE KEY UPDATE',
   ownPool: true,
+  claimsAtOnce: 1,
   abortsOnError: false,
 }
 
@@ -47,6 +51,7 @@ const sqlite: Dialect = {
   insert: 'INSERT OR IGNORE INTO',
   onDuplicate: 'ON CONFLICT (backend, object_key) DO UPDATE SET',
   ownPool: false,
+  claimsAtOnce: 1,
   abortsOnError: false,
 }
 

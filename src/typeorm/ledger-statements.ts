@@ -62,7 +62,9 @@ VALUES (${p(entry.backend)}, ${p(entry.objectKey)}, ${p(entry.disk)}, ${p(entry.
 
   /** pending → attached: each line must be hit, that is the fencing. */
   claim(keys: readonly LineKey[]): Statement {
-    return this.#update(keys, ['pending'], () => `state = 'attached', expires_at = NULL`)
+    const { sql, parameters } = this.#update(keys, ['pending'], () => `state = 'attached', expires_at = NULL`)
+    const returning = keys.length > 1 ? ' RETURNING backend, object_key' : ''
+    return { sql: sql + returning, parameters }
   }
 
   /** attached → pending: a claim whose row was never written. */
@@ -128,16 +130,23 @@ function where(keys: readonly LineKey[], p: (value: unknown) => string): string 
   return `(${lines.join(' OR ')})`
 }
 
+/** What a statement did. */
+export interface Outcome {
+  /** How many lines it hit. */
+  readonly hit: number
+  /** What it returned, where it asked for that. */
+  readonly rows: readonly Record<string, unknown>[]
+}
+
 /**
  * Runs a statement of the ledger.
  *
- * @returns how many lines it hit
  * @throws ERR_CONFIG when the table is missing, and TypeORM's errors
  */
-export async function execute(runner: QueryRunner, statement: Statement): Promise<number> {
+export async function execute(runner: QueryRunner, statement: Statement): Promise<Outcome> {
   try {
-    const result = await runner.query(statement.sql, [...statement.parameters], true)
-    return result.affected ?? 0
+    const { affected, records } = await runner.query(statement.sql, [...statement.parameters], true)
+    return { hit: affected ?? 0, rows: records }
   } catch (cause) {
     throw isMissingTable(cause) ? missingTable(cause) : cause
   }

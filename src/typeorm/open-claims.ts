@@ -82,8 +82,16 @@ export class OpenClaims {
     if (!runner.isReleased && unsent.length > 0) await this.#giveBack(runner, unsent)
   }
 
-  async #giveBack(runner: QueryRunner, claims: readonly OpenClaim[]): Promise<void> {
-    const keys = claims.map(({ key }) => key)
+  #giveBack(runner: QueryRunner, claims: readonly OpenClaim[]): Promise<void> {
+    return this.giveBack(
+      runner,
+      claims.map(({ key }) => key),
+    )
+  }
+
+  /** attached → pending, with a fresh lease; never rejects. */
+  async giveBack(runner: QueryRunner, keys: readonly LineKey[]): Promise<void> {
+    if (keys.length === 0) return
     // What cannot be given back stays attached without a row, which reconcile finds; the caller needs his error.
     await execute(runner, this.#statements.giveBack(keys, this.#lease)).catch(() => {})
   }

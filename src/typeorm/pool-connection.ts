@@ -27,7 +27,8 @@ export class PoolConnection implements LedgerConnection {
   async run(statement: Statement): Promise<number> {
     const runner = this.#dataSource.createQueryRunner()
     try {
-      return await execute(runner, statement)
+      const { hit } = await execute(runner, statement)
+      return hit
     } finally {
       await runner.release()
     }

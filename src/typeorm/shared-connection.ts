@@ -39,7 +39,7 @@ export class SharedConnection implements LedgerConnection {
         if (performance.now() > deadline) throw busy()
         await sleep(PAUSE)
       }
-      const hit = await execute(this.#runner, statement)
+      const { hit } = await execute(this.#runner, statement)
       if (!this.#runner.isTransactionActive) return hit
     }
   }
