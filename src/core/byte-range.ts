@@ -11,6 +11,7 @@ export function resolveRange(range: ByteRange, size: number): { start: number; e
   const start = 'suffix' in range ? Math.max(0, size - range.suffix) : range.start
   const end = 'suffix' in range ? size - 1 : Math.min(range.end ?? size - 1, size - 1)
   const empty = 'suffix' in range && range.suffix <= 0
-  if (!empty && start >= 0 && start <= end && start < size) return { start, end }
+  const whole = Number.isInteger(start) && Number.isInteger(end)
+  if (whole && !empty && start >= 0 && start <= end && start < size) return { start, end }
   throw new StorageError('ERR_RANGE', `The range lies outside of the file, which has ${size} bytes.`)
 }

@@ -52,6 +52,20 @@ export function assertObjectKey(key: unknown): asserts key is string {
     throw new StorageError('ERR_KEY_INVALID', `This is not a valid object key: ${fault}.`)
 }
 
+/**
+ * Checks the prefix of a listing: empty, or whole segments that end with a slash, since `acme` would also list
+ * `acme-corp`.
+ *
+ * @throws ERR_KEY_INVALID
+ */
+export function assertListPrefix(prefix: unknown): asserts prefix is string {
+  if (prefix === '') return
+  if (typeof prefix !== 'string' || !prefix.endsWith('/')) {
+    throw new StorageError('ERR_KEY_INVALID', 'A prefix is empty or ends with "/".')
+  }
+  assertObjectKey(prefix.slice(0, -1))
+}
+
 function keyFault(key: unknown): string | undefined {
   if (typeof key !== 'string' || key === '') return 'it is empty'
   if (Buffer.byteLength(key) > MAX_KEY_BYTES) return `it is longer than ${MAX_KEY_BYTES} bytes`

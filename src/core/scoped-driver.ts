@@ -8,7 +8,7 @@ import type {
   SignUrlOptions,
 } from './driver.js'
 import { StorageError } from './errors.js'
-import { assertObjectKey } from './key.js'
+import { assertListPrefix, assertObjectKey } from './key.js'
 
 /**
  * A driver that sees nothing but what lies below `prefix`. Every key is checked before the prefix goes in front
@@ -48,9 +48,7 @@ async function* listBelow(
   below: string,
   options?: OperationOptions,
 ): AsyncGenerator<ObjectEntry> {
-  if (below !== '' && !below.endsWith('/'))
-    throw new StorageError('ERR_KEY_INVALID', 'A prefix is empty or ends with "/".')
-  if (below !== '') assertObjectKey(below.slice(0, -1))
+  assertListPrefix(below)
   for await (const entry of driver.list(prefix + below, options)) {
     yield { ...entry, key: entry.key.slice(prefix.length) }
   }

@@ -1,25 +1,19 @@
 import { constants, type Stats } from 'node:fs'
-import { type FileHandle, open, readdir, rm, stat } from 'node:fs/promises'
+import { type FileHandle, link, lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import { bodyError, throwIfAborted } from '../../core/abort.js'
+import { type BodyOptions, readBody } from '../../core/body.js'
 import type { PutBody } from '../../core/driver.js'
-import { hasCode } from './local-errors.js'
+import { cannotHold, hasCode } from './local-errors.js'
 
 /** Temporary files of a process that died are swept after a day: no upload takes so long. */
 const STALE_AFTER = 24 * 60 * 60 * 1000
 
 /** Writes a new file and waits until the disk has it. */
-export async function writeDurably(
-  path: string,
-  body: PutBody,
-  signal: AbortSignal | undefined,
-): Promise<Stats> {
+export async function writeDurably(path: string, body: PutBody, options: BodyOptions): Promise<Stats> {
   const handle = await open(path, 'wx', 0o640)
   try {
-    if (body instanceof Uint8Array) await handle.writeFile(body)
-    else await drain(body, handle, signal)
+    // No write stream: one over a FileHandle keeps the handle, and with it this function, open for ever.
+    for await (const chunk of readBody(body, options)) await writeAll(handle, chunk)
     await handle.sync()
     return await handle.stat()
   } finally {
@@ -27,20 +21,11 @@ export async function writeDurably(
   }
 }
 
-async function drain(body: Readable, handle: FileHandle, signal: AbortSignal | undefined): Promise<void> {
-  const sink = handle.createWriteStream({ autoClose: false })
-  const failed: { body?: unknown } = {}
-  body.once('error', error => {
-    failed.body = error
-  })
-  try {
-    await pipeline(body, sink, { signal })
-  } catch (error) {
-    throwIfAborted(signal)
-    // The file system's own errors carry its codes; everything else is the body's.
-    throw failed.body === undefined && hasCode(error, 'ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EBADF')
-      ? error
-      : bodyError(failed.body ?? error)
+/** One `write` may take a part only, for example of more than 2 GiB. */
+async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
+  for (let rest = chunk; rest.length > 0; ) {
+    const { bytesWritten } = await handle.write(rest)
+    rest = rest.subarray(bytesWritten)
   }
 }
 
@@ -52,6 +37,25 @@ export async function flush(path: string): Promise<Stats> {
     return await handle.stat()
   } finally {
     await handle.close()
+  }
+}
+
+/** Makes a folder and those above it. @returns the first one that was missing */
+export async function makeFolder(path: string): Promise<string | undefined> {
+  try {
+    return await mkdir(path, { recursive: true, mode: 0o750 })
+  } catch (error) {
+    throw hasCode(error, 'EEXIST', 'ENOTDIR') ? cannotHold(error) : error
+  }
+}
+
+/** Gives a finished file its own name in one step: `link` fails where the name is taken, `rename` replaces. */
+export async function nameFile(temporary: string, path: string, ifNoneMatch: '*' | undefined): Promise<void> {
+  try {
+    await (ifNoneMatch === '*' ? link(temporary, path) : rename(temporary, path))
+  } catch (error) {
+    const isFolder = hasCode(error, 'EEXIST', 'EISDIR', 'ENOTEMPTY') && (await lstat(path)).isDirectory()
+    throw isFolder ? cannotHold(error) : error
   }
 }
 
@@ -84,6 +88,6 @@ export async function sweep(folder: string): Promise<void> {
       ({ mtimeMs }) => mtimeMs,
       () => Date.now(),
     ) // gone meanwhile: another process swept
-    if (Date.now() - modified > STALE_AFTER) await rm(path, { force: true })
+    if (Date.now() - modified > STALE_AFTER) await rm(path, { force: true, recursive: true })
   }
 }

@@ -1,5 +1,5 @@
 import type { Dirent } from 'node:fs'
-import { readdir, stat } from 'node:fs/promises'
+import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { throwIfAborted } from '../../core/abort.js'
 import type { ObjectEntry } from '../../core/driver.js'
@@ -49,7 +49,7 @@ async function read(folder: string): Promise<Dirent[]> {
 
 async function* listFile(path: string, key: string): AsyncGenerator<ObjectEntry> {
   try {
-    const { size, mtime } = await stat(path)
+    const { size, mtime } = await lstat(path)
     yield { key, size, lastModified: mtime }
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw fileSystemError(error, 'list', key) // deleted since the folder was read

@@ -1,7 +1,7 @@
-import { mkdir, realpath } from 'node:fs/promises'
+import { lstat, mkdir, realpath } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { StorageError } from '../../core/errors.js'
-import { assertObjectKey } from '../../core/key.js'
+import { assertListPrefix, assertObjectKey } from '../../core/key.js'
 import { fileSystemError, hasCode } from './local-errors.js'
 
 /** The driver's own folder below the root: temporary files and metadata. No key reaches it. */
@@ -26,13 +26,16 @@ export class GuardedRoot {
     this.#configured = resolve(root)
   }
 
-  /** Makes the root. @throws ERR_BACKEND_DENIED, ERR_DISK_FULL */
+  /** Makes the root. @throws ERR_CONFIG, ERR_BACKEND_DENIED, ERR_DISK_FULL */
   async open(): Promise<void> {
     try {
       await mkdir(join(this.#configured, PRIVATE_FOLDER, 'tmp'), { recursive: true, mode: 0o750 })
       this.#real = await realpath(this.#configured)
     } catch (error) {
-      throw fileSystemError(error, 'ready')
+      if (!hasCode(error, 'EEXIST', 'ENOTDIR')) throw fileSystemError(error, 'ready')
+      throw new StorageError('ERR_CONFIG', 'The root of LocalDriver, or a part of its path, is a file.', {
+        cause: error,
+      })
     }
   }
 
@@ -50,8 +53,7 @@ export class GuardedRoot {
   /** The folder that a prefix means. @param prefix empty, or ending with `/` @throws ERR_KEY_INVALID */
   async folderOf(prefix: string): Promise<string> {
     if (prefix === '') return this.#root()
-    if (!prefix.endsWith('/'))
-      throw new StorageError('ERR_KEY_INVALID', 'A prefix is empty or ends with "/".')
+    assertListPrefix(prefix)
     return this.pathOf(prefix.slice(0, -1))
   }
 
@@ -78,12 +80,21 @@ async function assertNoLink(path: string): Promise<void> {
   try {
     if ((await realpath(path)) !== path) throw invalidKey()
   } catch (error) {
-    // What does not exist yet is judged by the folder it will lie in. A link to nowhere ends up here as well; the
-    // calls that create files refuse to follow it.
-    if (hasCode(error, 'ENOENT')) return assertNoLink(dirname(path))
+    // What does not exist yet is judged by the folder it will lie in; a link to nowhere does exist.
+    if (hasCode(error, 'ENOENT')) {
+      if (await exists(path)) throw invalidKey()
+      return assertNoLink(dirname(path))
+    }
     if (hasCode(error, 'ENOTDIR')) return
     throw StorageError.is(error) ? error : fileSystemError(error, 'resolve')
   }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  )
 }
 
 function invalidKey(): StorageError {

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { constants, type Stats } from 'node:fs'
-import { copyFile, type FileHandle, link, mkdir, open, rename, rm, stat, unlink } from 'node:fs/promises'
+import { copyFile, type FileHandle, lstat, open, rm, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Readable } from 'node:stream'
 import { throwIfAborted } from '../../core/abort.js'
+import { endBody, takeBody } from '../../core/body.js'
 import { resolveRange } from '../../core/byte-range.js'
 import type {
   Driver,
@@ -19,16 +20,25 @@ import type {
 } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 import { assertObjectKey } from '../../core/key.js'
-import { flush, flushFolders, sweep, writeDurably } from './durable-file.js'
+import { flush, flushFolders, makeFolder, nameFile, sweep, writeDurably } from './durable-file.js'
 import { listFolder } from './folder-listing.js'
 import { GuardedRoot } from './guarded-root.js'
-import { fileSystemError, hasCode } from './local-errors.js'
+import { fileSystemError, hasCode, notFound } from './local-errors.js'
 import { type ObjectHeaders, Sidecars } from './sidecar.js'
 
 /** Where {@link LocalDriver} keeps its files. */
 export interface LocalDriverOptions {
   /** A folder of its own, made where it is missing. Nothing below it may be a symbolic link. */
   root: string
+}
+
+/** A file that is written and flushed, and lacks nothing but its name. */
+interface FinishedFile extends Pick<PutOptions, 'ifNoneMatch' | 'signal'> {
+  readonly key: string
+  readonly path: string
+  readonly temporary: string
+  readonly stats: Stats
+  readonly headers: ObjectHeaders
 }
 
 /**
@@ -54,28 +64,34 @@ export class LocalDriver implements Driver {
     this.#sidecars = new Sidecars(this.#root)
   }
 
-  /** Makes the folder, and sweeps what a killed process left in it. */
+  /** Makes the folder, and sweeps what a killed process left in it. @throws ERR_CONFIG where the root is no folder */
   async ready(): Promise<void> {
-    await this.#root.open()
-    await sweep(this.#root.privatePath('tmp'))
+    try {
+      await this.#root.open()
+      await sweep(this.#root.privatePath('tmp'))
+    } catch (error) {
+      throw fileSystemError(error, 'ready')
+    }
   }
 
   async put(key: string, body: PutBody, options: PutOptions): Promise<PutResult> {
-    return this.#attempt('put', key, body, async () => {
-      throwIfAborted(options.signal)
-      const path = await this.#root.pathOf(key)
-      return this.#withTemporary(async temporary => {
-        const stats = await writeDurably(temporary, body, options.signal)
-        await this.#publish(temporary, path, options.ifNoneMatch)
-        await this.#sidecars.write(key, options, stats, `${temporary}.json`)
-        return { size: stats.size, etag: etagOf(stats) }
+    takeBody(body)
+    try {
+      return await this.#writing('put', key, options, async () => {
+        const path = await this.#root.pathOf(key)
+        return this.#withTemporary(async temporary => {
+          const stats = await writeDurably(temporary, body, options)
+          await this.#publish({ key, path, temporary, stats, headers: options, ...options })
+          return { size: stats.size, etag: etagOf(stats) }
+        })
       })
-    })
+    } finally {
+      endBody(body)
+    }
   }
 
   async get(key: string, options: GetOptions = {}): Promise<GetResult> {
-    return this.#attempt('get', key, undefined, async () => {
-      throwIfAborted(options.signal)
+    return this.#reading('get', key, options, async () => {
       const handle = await open(await this.#root.pathOf(key), constants.O_RDONLY | constants.O_NOFOLLOW)
       return this.#read(handle, key, options).catch(async error => {
         await handle.close()
@@ -86,7 +102,7 @@ export class LocalDriver implements Driver {
 
   async #read(handle: FileHandle, key: string, { range: asked, signal }: GetOptions): Promise<GetResult> {
     const stats = await handle.stat()
-    if (!stats.isFile()) throw new StorageError('ERR_FILE_NOT_FOUND', 'There is no such file.')
+    if (!stats.isFile()) throw notFound()
     const info = infoOf(stats, await this.#sidecars.read(key, stats))
     const range = asked && resolveRange(asked, stats.size)
     if (stats.size === 0) {
@@ -97,55 +113,66 @@ export class LocalDriver implements Driver {
   }
 
   async head(key: string, options: OperationOptions = {}): Promise<ObjectInfo> {
-    return this.#attempt('head', key, undefined, async () => {
-      throwIfAborted(options.signal)
-      const stats = await stat(await this.#root.pathOf(key))
-      if (!stats.isFile()) throw new StorageError('ERR_FILE_NOT_FOUND', 'There is no such file.')
+    return this.#reading('head', key, options, async () => {
+      const stats = await lstat(await this.#root.pathOf(key))
+      if (!stats.isFile()) throw notFound()
       return infoOf(stats, await this.#sidecars.read(key, stats))
     })
   }
 
   async delete(key: string, options: OperationOptions = {}): Promise<void> {
-    await this.#attempt('delete', key, undefined, async () => {
-      throwIfAborted(options.signal)
-      const path = await this.#root.pathOf(key)
-      await unlink(path).catch(error => {
-        // EISDIR, EPERM: a folder; as an object it is not there.
-        if (!hasCode(error, 'ENOENT', 'ENOTDIR', 'EISDIR')) throw error
+    try {
+      await this.#reading('delete', key, options, async () => {
+        const path = await this.#root.pathOf(key)
+        if (!(await lstat(path)).isFile()) return // a folder: as an object it is not there
+        await unlink(path)
+        await this.#sidecars.delete(key)
       })
-      await this.#sidecars.delete(key)
-    })
+    } catch (error) {
+      if (!StorageError.is(error, 'ERR_FILE_NOT_FOUND')) throw error
+    }
   }
 
   async copy(from: string, to: string, options: OperationOptions = {}): Promise<void> {
-    await this.#attempt('copy', from, undefined, async () => {
-      throwIfAborted(options.signal)
-      const { contentType, contentDisposition, cacheControl } = await this.head(from)
-      const [source, target] = [await this.#root.pathOf(from), await this.#root.pathOf(to)]
+    const { contentType, contentDisposition, cacheControl } = await this.#reading('copy', from, options, () =>
+      this.head(from),
+    )
+    await this.#writing('copy', to, options, async () => {
+      const [source, path] = [await this.#root.pathOf(from), await this.#root.pathOf(to)]
       await this.#withTemporary(async temporary => {
-        await copyFile(source, temporary, constants.COPYFILE_FICLONE)
+        await copyFile(source, temporary, constants.COPYFILE_FICLONE).catch(error => {
+          throw hasCode(error, 'ENOENT') ? notFound(error) : error // deleted since it was looked at
+        })
         const stats = await flush(temporary)
-        await this.#publish(temporary, target, undefined)
-        await this.#sidecars.write(
-          to,
-          { contentType, contentDisposition, cacheControl },
-          stats,
-          `${temporary}.json`,
-        )
+        const headers = { contentType, contentDisposition, cacheControl }
+        await this.#publish({ key: to, path, temporary, stats, headers, ...options })
       })
     })
   }
 
   async *list(prefix: string, options: OperationOptions = {}): AsyncGenerator<ObjectEntry> {
+    throwIfAborted(options.signal)
     const folder = await this.#root.folderOf(prefix)
     yield* listFolder(folder, prefix, path => this.#root.isPrivate(path), options.signal)
   }
 
-  /** Gives a finished file its own name: `link` fails where the name is taken, `rename` replaces. */
-  async #publish(temporary: string, path: string, ifNoneMatch: '*' | undefined): Promise<void> {
-    const firstMade = await mkdir(dirname(path), { recursive: true, mode: 0o750 })
-    await (ifNoneMatch === '*' ? link(temporary, path) : rename(temporary, path))
-    await flushFolders(dirname(path), firstMade)
+  /**
+   * Gives a finished file its own name: `link` fails where the name is taken, `rename` replaces. All that may
+   * still fail is done before that moment, so that an error means: no object.
+   */
+  async #publish(file: FinishedFile): Promise<void> {
+    const { key, path, temporary, stats, headers, ifNoneMatch, signal } = file
+    const placeSidecar = await this.#sidecars.prepare(key, headers, stats, sidecarOf(temporary))
+    const firstMade = await makeFolder(dirname(path))
+    throwIfAborted(signal)
+    await nameFile(temporary, path, ifNoneMatch)
+    try {
+      await placeSidecar()
+      await flushFolders(dirname(path), firstMade)
+    } catch (error) {
+      await rm(path, { force: true })
+      throw error
+    }
   }
 
   async #withTemporary<T>(use: (temporary: string) => Promise<T>): Promise<T> {
@@ -154,29 +181,46 @@ export class LocalDriver implements Driver {
       return await use(temporary)
     } finally {
       await rm(temporary, { force: true })
-      await rm(`${temporary}.json`, { force: true })
+      await rm(sidecarOf(temporary), { force: true })
     }
   }
 
-  /** Runs one operation: names its errors, and lets go of a body that nobody will read. */
-  async #attempt<T>(
+  /** Where something is read, a file in the place of a folder means: not there. */
+  async #reading<T>(
     operation: string,
     key: string,
-    body: PutBody | undefined,
+    { signal }: OperationOptions,
     run: () => Promise<T>,
   ): Promise<T> {
     try {
       assertObjectKey(key)
+      throwIfAborted(signal)
       return await run()
     } catch (error) {
-      if (body instanceof Readable) body.destroy()
-      // Where something is written, a path that is missing is the storage folder itself, not the file.
-      if (operation === 'put' && hasCode(error, 'ENOENT')) {
-        throw new StorageError('ERR_BACKEND', 'The storage folder is gone.', { operation, key, cause: error })
-      }
-      throw fileSystemError(error, operation, key)
+      throw fileSystemError(hasCode(error, 'ENOTDIR') ? notFound(error) : error, operation, key)
     }
   }
+
+  /** Where something is written, a path that is missing is the storage folder itself, not the file. */
+  async #writing<T>(
+    operation: string,
+    key: string,
+    { signal }: OperationOptions,
+    run: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      assertObjectKey(key)
+      throwIfAborted(signal)
+      return await run()
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw fileSystemError(error, operation, key)
+      throw new StorageError('ERR_BACKEND', 'The storage folder is gone.', { operation, key, cause: error })
+    }
+  }
+}
+
+function sidecarOf(temporary: string): string {
+  return `${temporary}.json`
 }
 
 function infoOf(stats: Stats, headers: ObjectHeaders): ObjectInfo {

@@ -3,10 +3,7 @@ import { StorageError, type StorageErrorCode } from '../../core/errors.js'
 const REASONS: Readonly<Record<string, readonly [StorageErrorCode, string]>> = {
   ENOENT: ['ERR_FILE_NOT_FOUND', 'There is no such file.'],
   EISDIR: ['ERR_FILE_NOT_FOUND', 'There is no such file.'],
-  ENOTDIR: [
-    'ERR_KEY_INVALID',
-    'A part of this key is the name of a file, and a file system cannot hold both.',
-  ],
+  ENOTDIR: ['ERR_BACKEND', 'The storage folder is no folder.'],
   ENAMETOOLONG: [
     'ERR_KEY_INVALID',
     'A segment of this key is longer than the file system allows (255 bytes on most).',
@@ -31,6 +28,19 @@ export function fileSystemError(error: unknown, operation: string, key?: string)
   if (StorageError.is(error)) return error
   const [code, message] = REASONS[codeOf(error)] ?? ['ERR_BACKEND', 'The file system failed.']
   return new StorageError(code, message, { operation, key, cause: error })
+}
+
+/** Where a file and a folder would need the same name. */
+export function cannotHold(cause: unknown): StorageError {
+  return new StorageError(
+    'ERR_KEY_INVALID',
+    'This key is also the folder of other files, or a part of it is a file: a file system cannot hold both.',
+    { cause },
+  )
+}
+
+export function notFound(cause?: unknown): StorageError {
+  return new StorageError('ERR_FILE_NOT_FOUND', 'There is no such file.', { cause })
 }
 
 export function hasCode(error: unknown, ...codes: string[]): boolean {

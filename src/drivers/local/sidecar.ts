@@ -30,21 +30,30 @@ export class Sidecars {
     this.#root = root
   }
 
-  async write(key: string, headers: ObjectHeaders, stats: Stats, temporary: string): Promise<void> {
+  /**
+   * Writes the sidecar of an object that is about to appear.
+   *
+   * @returns the step that puts it in its place, to be taken right after the object got its name
+   */
+  async prepare(
+    key: string,
+    headers: ObjectHeaders,
+    stats: Stats,
+    temporary: string,
+  ): Promise<() => Promise<void>> {
     const path = this.#pathOf(key)
-    if (isPlain(key, headers)) return rm(path, { force: true })
+    if (isPlain(key, headers)) return () => rm(path, { force: true })
     const { contentType, contentDisposition, cacheControl } = headers
     const sidecar: Sidecar = { ...fingerprint(stats), contentType, contentDisposition, cacheControl }
     await mkdir(dirname(path), { recursive: true, mode: 0o750 })
     await writeFile(temporary, JSON.stringify(sidecar), { flag: 'wx', mode: 0o640 })
-    await rename(temporary, path)
+    return () => rename(temporary, path)
   }
 
   async read(key: string, stats: Stats): Promise<ObjectHeaders> {
     const sidecar = await readSidecar(this.#pathOf(key))
     const { size, modified } = fingerprint(stats)
-    if (sidecar === undefined || sidecar.size !== size || sidecar.modified !== modified)
-      return { contentType: typeOf(key) }
+    if (sidecar?.size !== size || sidecar.modified !== modified) return { contentType: typeOf(key) }
     const { contentType, contentDisposition, cacheControl } = sidecar
     return { contentType, contentDisposition, cacheControl }
   }
@@ -76,7 +85,7 @@ function typeOf(key: string): string {
   return mimeTypes.lookup(key.slice(key.lastIndexOf('/') + 1)) || 'application/octet-stream'
 }
 
-async function readSidecar(path: string): Promise<Sidecar | undefined> {
+async function readSidecar(path: string): Promise<Sidecar | null | undefined> {
   try {
     return JSON.parse(await readFile(path, 'utf8'))
   } catch (error) {

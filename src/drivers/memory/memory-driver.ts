@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { addAbortSignal, Readable } from 'node:stream'
-import { bodyError, throwIfAborted } from '../../core/abort.js'
+import { throwIfAborted } from '../../core/abort.js'
+import { endBody, readBody, takeBody } from '../../core/body.js'
 import { resolveRange } from '../../core/byte-range.js'
 import type {
   Driver,
@@ -15,7 +16,7 @@ import type {
   PutResult,
 } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
-import { assertObjectKey } from '../../core/key.js'
+import { assertListPrefix, assertObjectKey } from '../../core/key.js'
 
 interface StoredObject {
   readonly bytes: Buffer
@@ -36,8 +37,16 @@ export class MemoryDriver implements Driver {
   async ready(): Promise<void> {}
 
   async put(key: string, body: PutBody, options: PutOptions): Promise<PutResult> {
-    assertObjectKey(key)
-    const bytes = await collect(body, options.signal)
+    takeBody(body)
+    try {
+      assertObjectKey(key)
+      return this.#store(key, await collect(body, options), options)
+    } finally {
+      endBody(body)
+    }
+  }
+
+  #store(key: string, bytes: Buffer, options: PutOptions): PutResult {
     if (options.ifNoneMatch === '*' && this.#objects.has(key)) {
       throw new StorageError('ERR_FILE_EXISTS', 'There is an object under this key already.', {
         operation: 'put',
@@ -63,11 +72,10 @@ export class MemoryDriver implements Driver {
     const { bytes, info } = this.#find(key, 'get')
     const range = options.range && resolveRange(options.range, bytes.length)
     const part = range === undefined ? bytes : bytes.subarray(range.start, range.end + 1)
-    return {
-      body: Readable.from(part.length > 0 ? [part] : [], { objectMode: false }),
-      info: { ...info },
-      range,
-    }
+    // A copy: a reader who changes the bytes changes no object.
+    const body = Readable.from(part.length > 0 ? [Buffer.from(part)] : [], { objectMode: false })
+    if (options.signal !== undefined) addAbortSignal(options.signal, body)
+    return { body, info: { ...info }, range }
   }
 
   async head(key: string, options: OperationOptions = {}): Promise<ObjectInfo> {
@@ -89,6 +97,8 @@ export class MemoryDriver implements Driver {
   }
 
   async *list(prefix: string, options: OperationOptions = {}): AsyncGenerator<ObjectEntry> {
+    throwIfAborted(options.signal)
+    assertListPrefix(prefix)
     const keys = [...this.#objects.keys()].filter(key => key.startsWith(prefix))
     for (const key of keys.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))) {
       throwIfAborted(options.signal)
@@ -105,16 +115,8 @@ export class MemoryDriver implements Driver {
   }
 }
 
-async function collect(body: PutBody, signal: AbortSignal | undefined): Promise<Buffer> {
-  throwIfAborted(signal)
-  if (body instanceof Uint8Array) return Buffer.from(body)
-  const chunks: Buffer[] = []
-  try {
-    for await (const chunk of signal === undefined ? body : addAbortSignal(signal, body))
-      chunks.push(Buffer.from(chunk))
-  } catch (error) {
-    throwIfAborted(signal)
-    throw bodyError(error)
-  }
+async function collect(body: PutBody, options: PutOptions): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of readBody(body, options)) chunks.push(chunk)
   return Buffer.concat(chunks)
 }

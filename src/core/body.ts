@@ -1,0 +1,70 @@
+import { bodyError, throwIfAborted } from './abort.js'
+import type { PutBody } from './driver.js'
+
+/** What {@link readBody} must know of a put. */
+export interface BodyOptions {
+  /** The length that the caller promised, in bytes. */
+  size?: number
+  signal?: AbortSignal
+}
+
+/**
+ * Takes a body over. Call it before the first `await`: a stream may fail while nobody reads it yet, and an error
+ * without a listener ends the process. Whoever reads the stream later still gets the error.
+ */
+export function takeBody(body: PutBody): void {
+  if (!(body instanceof Uint8Array)) body.on('error', ignore)
+}
+
+/** Lets go of a body that nobody will read any more. */
+export function endBody(body: PutBody): void {
+  if (!(body instanceof Uint8Array)) body.on('error', ignore).destroy()
+}
+
+/**
+ * The pieces of a body, for drivers that write them one by one. A stream is destroyed whatever happens, and an
+ * abort ends the waiting for a sender who is silent. A body that ends early, that is not as long as promised, or
+ * that was read before is an error, never a shorter file.
+ *
+ * @throws the body's own StorageError or the abort's, ERR_UPLOAD_ABORTED for everything else
+ */
+export async function* readBody(body: PutBody, { size, signal }: BodyOptions): AsyncGenerator<Uint8Array> {
+  const stop = () => endBody(body)
+  signal?.addEventListener('abort', stop, { once: true })
+  try {
+    throwIfAborted(signal)
+    yield* counted(body, size)
+    throwIfAborted(signal)
+  } catch (error) {
+    throwIfAborted(signal)
+    throw bodyError(error)
+  } finally {
+    signal?.removeEventListener('abort', stop)
+    endBody(body)
+  }
+}
+
+async function* counted(body: PutBody, size: number | undefined): AsyncGenerator<Uint8Array> {
+  let seen = 0
+  for await (const chunk of chunksOf(body)) {
+    seen += chunk.length
+    if (chunk.length > 0) yield chunk
+  }
+  if (size !== undefined && seen !== size) throw new Error(`${size} bytes were promised, and ${seen} came.`)
+}
+
+async function* chunksOf(body: PutBody): AsyncGenerator<Uint8Array> {
+  if (body instanceof Uint8Array) return yield body
+  // Iterating over such a stream would look like an empty file.
+  if (body.readableEnded || (body.destroyed && body.errored === null))
+    throw new Error('The body was read or closed before the upload.')
+  for await (const chunk of body) yield toBytes(chunk)
+}
+
+function toBytes(chunk: unknown): Uint8Array {
+  if (chunk instanceof Uint8Array) return chunk
+  if (typeof chunk === 'string') return Buffer.from(chunk)
+  throw new Error('The body must be a stream of bytes, not of objects.')
+}
+
+function ignore(): void {}
