@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream'
 import type { Request } from 'express'
 import type { StorageEngine } from 'multer'
 import { StorageError } from '../core/errors.js'
@@ -8,6 +7,7 @@ import type { StoredFile } from '../core/stored-file.js'
 import { boundTenant, runWithTenant } from '../core/tenant.js'
 import { discardFile, receiveFile } from '../upload/index.js'
 import { decodeFileName } from './file-name-encoding.js'
+import { watchForEnd } from './watch-for-end.js'
 
 declare global {
   namespace Express {
@@ -76,11 +76,15 @@ class TenantStorage implements StorageEngine {
   async #store(req: Request, file: Express.Multer.File): Promise<Partial<Express.Multer.File>> {
     const rules = this.#rulesOf(file.fieldname)
     const name = decodeFileName(file.originalname)
-    const signal = truncation(file.stream, rules)
-    const stored = await runWithTenant(tenantOf(req), () =>
-      receiveFile(this.#storage, file.stream, rules, { name, signal }),
-    )
-    return { originalname: name, mimetype: stored.type, size: stored.size, stored }
+    const { signal, release } = watchForEnd(req, file.stream, rules)
+    try {
+      const stored = await runWithTenant(tenantOf(req), () =>
+        receiveFile(this.#storage, file.stream, rules, { name, signal }),
+      )
+      return { originalname: name, mimetype: stored.type, size: stored.size, stored }
+    } finally {
+      release()
+    }
   }
 
   async #remove(req: Request, stored: StoredFile | undefined): Promise<void> {
@@ -109,21 +113,6 @@ function inTenantOf<Args extends unknown[]>(
   const tenant = boundTenant(req)
   return (...args) =>
     tenant === undefined ? callback(...args) : runWithTenant(tenant, () => callback(...args))
-}
-
-/** At a limit of Multer's own, busboy ends the stream as if the file were complete; only an event tells. */
-function truncation(stream: Readable, rules: ResolvedRules): AbortSignal {
-  const abort = new AbortController()
-  const stop = () =>
-    abort.abort(
-      new StorageError(
-        'ERR_FILE_TOO_LARGE',
-        `The file is larger than Multer's limit or the ${rules.maxSize} bytes allowed here.`,
-      ),
-    )
-  if ('truncated' in stream && stream.truncated === true) stop()
-  else stream.once('limit', stop)
-  return abort.signal
 }
 
 function rulesByField(rules: FileRules | FieldRules): (field: string) => ResolvedRules {

@@ -2,11 +2,20 @@ import { randomBytes } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import { PassThrough, Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, beforeEach, describe, expect, it, test, vi } from 'vitest'
+import { describe, expect, it, test, vi } from 'vitest'
 import { StorageError } from '../../src/core/index.js'
 import { storeFile } from '../../src/upload/index.js'
 import { PDF } from './sample-files.js'
-import { asAcme, errorOf, eventsOf, keysOf, RecordingLedger, storageOver, WatchedDriver } from './support.js'
+import {
+  asAcme,
+  errorOf,
+  eventsOf,
+  failOnUnhandled,
+  keysOf,
+  RecordingLedger,
+  storageOver,
+  WatchedDriver,
+} from './support.js'
 
 const RULES = { folder: 'files' }
 const BIG = randomBytes(400_000)
@@ -28,19 +37,7 @@ function sender(first: Buffer = Buffer.alloc(0)): PassThrough {
   return stream
 }
 
-const unhandled: unknown[] = []
-const note = (error: unknown) => unhandled.push(error)
-beforeEach(() => {
-  unhandled.length = 0
-  process.on('unhandledRejection', note)
-  process.on('uncaughtException', note)
-})
-afterEach(async () => {
-  await sleep(5)
-  process.off('unhandledRejection', note)
-  process.off('uncaughtException', note)
-  expect(unhandled).toEqual([])
-})
+failOnUnhandled()
 
 describe('a signal ends the upload', () => {
   it('before it began', async () => {

@@ -1,4 +1,4 @@
-import { onTestFinished } from 'vitest'
+import { afterEach, beforeEach, expect, onTestFinished } from 'vitest'
 import type { PutBody, PutOptions, PutResult } from '../../src/core/driver.js'
 import { onStorageEvent, type StorageEvent, type StorageEvents } from '../../src/core/events.js'
 import {
@@ -104,4 +104,21 @@ export function eventsOf<E extends StorageEvent>(event: E): StorageEvents[E][] {
   const events: StorageEvents[E][] = []
   onTestFinished(onStorageEvent(event, payload => events.push(payload)))
   return events
+}
+
+/** Fails each test of a file during which a rejection or an exception had nobody to catch it. */
+export function failOnUnhandled(): void {
+  const unhandled: unknown[] = []
+  const note = (error: unknown) => void unhandled.push(error)
+  beforeEach(() => {
+    unhandled.length = 0
+    process.on('unhandledRejection', note)
+    process.on('uncaughtException', note)
+  })
+  afterEach(async () => {
+    await new Promise(resolve => setTimeout(resolve, 5))
+    process.off('unhandledRejection', note)
+    process.off('uncaughtException', note)
+    expect(unhandled).toEqual([])
+  })
 }
