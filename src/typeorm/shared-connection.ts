@@ -62,10 +62,9 @@ export class TransactionScopes {
   /** Marks what runs inside of this manager's transactions. */
   watch(manager: EntityManager): void {
     const original = manager.transaction.bind(manager) as (...args: unknown[]) => Promise<unknown>
-    const marked = (...args: unknown[]) => {
-      const work = args.pop() as (manager: EntityManager) => Promise<unknown>
-      return original(...args, (inner: EntityManager) => this.#enter(() => work(inner)))
-    }
+    const mark = (arg: unknown) =>
+      typeof arg === 'function' ? (inner: EntityManager) => this.#enter(() => arg(inner)) : arg
+    const marked = (...args: unknown[]) => original(...args.map(mark))
     Object.assign(manager, { transaction: marked })
   }
 

@@ -1,0 +1,125 @@
+import { randomUUID } from 'node:crypto'
+import type { DataSourceOptions } from 'typeorm'
+import { expect, it } from 'vitest'
+import { describeWithPostgres, freshDatabase } from '../support/postgres.js'
+import { house, ledgerOf, stateOf, states, upload } from './databases.js'
+import { ORDER_RULES, Order } from './entities.js'
+
+async function fresh(): Promise<DataSourceOptions> {
+  return { type: 'postgres', url: (await freshDatabase()).url }
+}
+
+describeWithPostgres('on PostgreSQL', () => {
+  it('concurrent replacements of one row queue each old file once, and leave the last one', async () => {
+    const home = await house(fresh, [Order], { poolSize: 10 })
+    const orders = home.dataSource.getRepository(Order)
+    const { id } = await orders.save({ title: 'x', file: await upload(home, ORDER_RULES) })
+    const files = await Promise.all(Array.from({ length: 8 }, () => upload(home, ORDER_RULES)))
+    await Promise.all(files.map(file => orders.save({ id, file })))
+    const { file } = await orders.findOneByOrFail({ id })
+    expect(await states(home.dataSource)).toEqual({ attached: 1, delete: 8 })
+    expect(await stateOf(home.dataSource, file!)).toBe('attached')
+  })
+
+  it('a replacement and a removal at once leave nothing attached without a row', async () => {
+    const home = await house(fresh, [Order], { poolSize: 10 })
+    const orders = home.dataSource.getRepository(Order)
+    for (let round = 0; round < 10; round++) {
+      const saved = await orders.save({ title: 'x', file: await upload(home, ORDER_RULES) })
+      const file = await upload(home, ORDER_RULES)
+      await Promise.allSettled([
+        orders.save({ id: saved.id, file }),
+        orders.remove(await orders.findOneByOrFail({ id: saved.id })),
+      ])
+    }
+    const rows = await orders.find()
+    const attached = (await ledgerOf(home.dataSource)).filter(({ state }) => state === 'attached')
+    expect(attached).toHaveLength(rows.length)
+    for (const { file } of rows) expect(await stateOf(home.dataSource, file!)).toBe('attached')
+  })
+
+  it('one staged file saved by many at once gets one row', async () => {
+    const home = await house(fresh, [Order], { poolSize: 10 })
+    const orders = home.dataSource.getRepository(Order)
+    const file = await upload(home, ORDER_RULES)
+    const results = await Promise.allSettled([
+      ...Array.from({ length: 4 }, () => orders.save({ file })),
+      ...Array.from({ length: 4 }, () => orders.insert({ file })),
+    ])
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+    expect(await orders.count()).toBe(1)
+    expect(await states(home.dataSource)).toEqual({ attached: 1 })
+  })
+
+  it('a pool of one connection does not deadlock, also not when storing inside of a transaction', async () => {
+    const home = await house(fresh, [Order], { poolSize: 1 })
+    const orders = home.dataSource.getRepository(Order)
+    const saved = await Promise.all(
+      Array.from({ length: 10 }, async () =>
+        orders.save({ title: 'x', file: await upload(home, ORDER_RULES) }),
+      ),
+    )
+    await home.dataSource.transaction(async manager => {
+      await manager.save(Order, { id: saved[0]!.id, file: await upload(home, ORDER_RULES) })
+    })
+    expect(await states(home.dataSource)).toEqual({ attached: 10, delete: 1 })
+  })
+
+  it('an error that is swallowed before a COMMIT loses nothing', async () => {
+    const home = await house(fresh, [Order])
+    const orders = home.dataSource.getRepository(Order)
+    const [old, file] = [await upload(home, ORDER_RULES), await upload(home, ORDER_RULES)]
+    const { id } = await orders.save({ title: 'x', file: old })
+    // The server answers ROLLBACK to this COMMIT, and TypeORM takes it for a success.
+    await home.dataSource.transaction(async manager => {
+      await manager.save(Order, { id, file })
+      await manager.query('SELECT 1/0').catch(() => {})
+    })
+    expect((await orders.findOneByOrFail({ id })).file?.equals(old)).toBe(true)
+    expect(await stateOf(home.dataSource, old)).toBe('attached')
+    expect(await stateOf(home.dataSource, file)).toBe('pending')
+  })
+
+  it('a connection that is killed inside of a transaction loses nothing', async () => {
+    const home = await house(fresh, [Order], { poolErrorHandler: () => {} })
+    const orders = home.dataSource.getRepository(Order)
+    const [old, file] = [await upload(home, ORDER_RULES), await upload(home, ORDER_RULES)]
+    const { id } = await orders.save({ title: 'x', file: old })
+    const work = home.dataSource.transaction(async manager => {
+      await manager.save(Order, { id, file })
+      const [{ pid }] = await manager.query('SELECT pg_backend_pid() AS pid')
+      await home.dataSource.query(`SELECT pg_terminate_backend(${pid})`)
+    })
+    await expect(work).rejects.toThrow()
+    expect(await stateOf(home.dataSource, old)).toBe('attached')
+    expect(await stateOf(home.dataSource, file)).toBe('pending')
+  })
+
+  it('the ledger can lie in a schema of its own', async () => {
+    const url = (await freshDatabase()).url
+    const schema = `s_${randomUUID().slice(0, 8)}`
+    const first = await house(async () => ({ type: 'postgres', url }), [])
+    await first.dataSource.query(`CREATE SCHEMA ${schema}`)
+    const home = await house(async () => ({ type: 'postgres', url }), [Order], {
+      table: { name: 'files', schema },
+    })
+    await home.dataSource.getRepository(Order).save({ title: 'x', file: await upload(home, ORDER_RULES) })
+    expect(await ledgerOf(home.dataSource, `${schema}.files`)).toMatchObject([{ state: 'attached' }])
+    expect(await ledgerOf(home.dataSource)).toEqual([])
+  })
+
+  it('destroy closes every connection, the ledger’s too', async () => {
+    const { url, database } = await freshDatabase()
+    const watcher = await house(fresh, [])
+    const home = await house(async () => ({ type: 'postgres', url }), [Order])
+    await upload(home, ORDER_RULES)
+    const open = async () => {
+      const sql = 'SELECT count(*)::int AS open FROM pg_stat_activity WHERE datname = $1'
+      const [{ open }] = await watcher.dataSource.query(sql, [database])
+      return open
+    }
+    expect(await open()).toBeGreaterThan(1)
+    await home.dataSource.destroy()
+    await expect.poll(open).toBe(0)
+  })
+})
