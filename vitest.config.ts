@@ -1,10 +1,19 @@
+import path from 'node:path'
 import { defineConfig } from 'vitest/config'
 import { MissingServersReporter } from './test/support/missing-servers-reporter.js'
 
+const room = (name: string) => path.join(import.meta.dirname, 'src', name, 'index.ts')
 const full = process.env.TEST_FULL === '1'
 const report = process.env.TEST_REPORT
 
 export default defineConfig({
+  // The example is tested on the sources, and type-checked on them (tsconfig.json); `npm run demo` takes the build.
+  resolve: {
+    alias: [
+      { find: /^tenant-files$/, replacement: room('core') },
+      { find: /^tenant-files\/(.+)$/, replacement: room('$1') },
+    ],
+  },
   test: {
     include: ['test/**/*.test.ts'],
     exclude: full ? [] : ['test/**/*.full.test.ts'],
