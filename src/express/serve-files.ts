@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Request, RequestHandler, Response } from 'express'
 import { contentDisposition } from '../core/content-disposition.js'
@@ -22,38 +23,62 @@ import { parseRange } from './range-header.js'
  */
 export function serveFiles(storage: Storage): RequestHandler {
   return function serveFiles(req, res, next) {
-    serve(storage, req, res).catch(error => {
-      // Once bytes are out, the only honest answer to a failure is to break the connection.
+    const left = new AbortController()
+    res.once('close', () => left.abort())
+    serve(storage, req, res, left.signal).catch(error => {
+      // Once bytes are out, the only honest answer to a failure is to break the connection; the handler is told all
+      // the same, so that somebody hears of it.
       if (res.headersSent) res.destroy()
-      else next(error)
+      next(error)
     })
   }
 }
 
-async function serve(storage: Storage, req: Request, res: Response): Promise<void> {
+async function serve(storage: Storage, req: Request, res: Response, left: AbortSignal): Promise<void> {
   if (req.method !== 'GET' && req.method !== 'HEAD') {
     res.set('Allow', 'GET, HEAD')
     throw new StorageError('ERR_METHOD', 'Files are read with GET and HEAD.')
   }
   const file = storage.verifyUrl(req.url)
   assertSameTenant(req, file)
-  await storage.ready()
-  await answer(storage, file, req, res)
+  const found = await find(storage, file, req, res, left)
+  if (found === undefined) return
+  setHeaders(res, file, found)
+  if (found.body === undefined) res.end()
+  else await send(found.body, res, left)
 }
 
-async function answer(storage: Storage, file: ServedFile, req: Request, res: Response): Promise<void> {
-  const left = new AbortController()
-  res.once('close', () => left.abort())
-  if (req.method === 'HEAD') {
-    setHeaders(res, file, { info: await stat(storage, file, left.signal) })
-    res.end()
-    return
+/** What an answer needs; to HEAD it has no body. */
+type Found = Pick<GetResult, 'info' | 'range'> & { body?: Readable }
+
+/** Undefined where the reader has left meanwhile: that is no failure, and there is nobody to answer to. */
+async function find(
+  storage: Storage,
+  file: ServedFile,
+  req: Request,
+  res: Response,
+  left: AbortSignal,
+): Promise<Found | undefined> {
+  try {
+    await storage.ready()
+    if (req.method === 'HEAD') return { info: await stat(storage, file, left) }
+    return await read(storage, file, req, res, left)
+  } catch (error) {
+    if (left.aborted) return undefined
+    throw error
   }
-  const found = await read(storage, file, req, res, left.signal)
-  setHeaders(res, file, found)
-  await pipeline(found.body, res).catch(error => {
-    if (!left.signal.aborted) throw error // a reader who leaves early is no failure
+}
+
+/** @throws the body's failure; a reader who leaves early is none */
+async function send(body: Readable, res: Response, left: AbortSignal): Promise<void> {
+  let failure: Error | undefined
+  body.once('close', () => {
+    // Whoever closes first is the cause; the pipeline then closes the other one.
+    if (left.aborted || body.readableEnded) return
+    failure = body.errored ?? new StorageError('ERR_BACKEND', 'The body of the file ended early.')
   })
+  await pipeline(body, res).catch(() => {})
+  if (failure !== undefined) throw failure
 }
 
 async function read(
@@ -102,11 +127,7 @@ function assertSameTenant(req: Request, { address, visibility }: ServedFile): vo
   throw new StorageError('ERR_TENANT_MISMATCH', 'There is no such file.')
 }
 
-function setHeaders(
-  res: Response,
-  file: ServedFile,
-  { info, range }: Pick<GetResult, 'info' | 'range'>,
-): void {
+function setHeaders(res: Response, file: ServedFile, { info, range }: Found): void {
   const type = file.contentType ?? info.contentType
   res.status(range === undefined ? 200 : 206)
   if (range !== undefined) res.set('Content-Range', `bytes ${range.start}-${range.end}/${info.size}`)

@@ -5,6 +5,8 @@ import { bindTenant, runWithTenant } from '../core/tenant.js'
 import { warn } from '../core/warn.js'
 import { isHeaderResolver, type TenantResolver } from './resolvers.js'
 
+const NO_TENANT = 'This request names no tenant.'
+
 /** How {@link tenant} finds the tenant. */
 export interface TenantOptions {
   resolve: TenantResolver
@@ -32,16 +34,25 @@ export function tenant({ resolve, verify }: TenantOptions): RequestHandler {
   const identify = async (req: Request): Promise<string> => {
     const id = await resolve(req)
     if (id === undefined || id === null || id === '') {
-      throw new StorageError('ERR_TENANT_REQUIRED', 'This request names no tenant.')
+      throw new StorageError('ERR_TENANT_REQUIRED', NO_TENANT)
     }
     assertTenantId(id)
     if (verify === undefined || (await verify(req, id)) === true) return id
     throw new StorageError('ERR_TENANT_FORBIDDEN', 'You may not act for this tenant.')
   }
   return function tenant(req, _res, next) {
-    identify(req).then(id => {
-      bindTenant(req, id)
-      runWithTenant(id, next)
-    }, next)
+    identify(req).then(
+      id => {
+        bindTenant(req, id)
+        runWithTenant(id, next)
+      },
+      // To Express, nothing and the text "route" are no errors, and the request would go on without a tenant.
+      cause =>
+        next(
+          typeof cause === 'object' && cause !== null
+            ? cause
+            : new StorageError('ERR_TENANT_REQUIRED', NO_TENANT, { cause }),
+        ),
+    )
   }
 }
