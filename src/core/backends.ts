@@ -21,27 +21,23 @@ export class Backends {
 
   /** Loads and warms all drivers, once; a failed attempt may be repeated. */
   async ready(): Promise<void> {
-    this.#ready ??= this.#warm()
-    try {
-      await this.#ready
-    } catch (error) {
+    this.#ready ??= this.#warm().catch(error => {
       this.#ready = undefined
       throw error
-    }
+    })
+    await this.#ready
   }
 
+  /** Waits for all of them, also when one fails: the next attempt must not load a second driver beside a slow one. */
   async #warm(): Promise<void> {
-    await Promise.all(
-      this.names.map(async name => {
-        const driver = this.#drivers.get(name) ?? (await this.#load(name))
-        await driver.ready()
-      }),
-    )
+    const attempts = await Promise.allSettled(this.names.map(async name => (await this.#load(name)).ready()))
+    const failed = attempts.find(attempt => attempt.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
   }
 
   async #load(name: string): Promise<Driver> {
     const source = this.#sources.get(name)
-    const driver = typeof source === 'function' ? await source() : source
+    const driver = this.#drivers.get(name) ?? (typeof source === 'function' ? await source() : source)
     if (driver === undefined) throw unknownBackend(name, this.names)
     this.#drivers.set(name, driver)
     return driver

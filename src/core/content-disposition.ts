@@ -13,8 +13,8 @@ export function contentDisposition(disposition: Disposition, name: string): stri
     .normalize('NFKD')
     // What is left of a letter after its accent is split off; everything else outside of ASCII becomes "_".
     .replace(/\p{Mn}/gu, '')
-    // Quotes and backslashes would need escapes that clients read differently; "%" some decode.
-    .replace(/[^ !#$&-[\]-~]/g, '_')
+    // Quotes and backslashes would need escapes that clients read differently; "%" some decode, "/" is a path.
+    .replace(/[^ !#$&-.0-[\]-~]/g, '_')
   const plain = `${disposition}; filename="${ascii}"`
   return ascii === name ? plain : `${plain}; filename*=UTF-8''${encodeExtended(name)}`
 }

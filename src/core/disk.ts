@@ -1,5 +1,6 @@
 import type { Backends } from './backends.js'
-import { contentDisposition } from './content-disposition.js'
+import { endBody, takeBody } from './body.js'
+import { contentDisposition, type Disposition } from './content-disposition.js'
 import type {
   Driver,
   GetOptions,
@@ -13,7 +14,7 @@ import type {
 } from './driver.js'
 import { StorageError } from './errors.js'
 import { publish } from './events.js'
-import { keyPrefix, SHARED_TENANT, type Tenancy } from './key.js'
+import { assertObjectKey, keyPrefix, SHARED_TENANT, type Tenancy } from './key.js'
 import { isActiveType } from './media-type.js'
 import type { ProxyUrls } from './proxy-url.js'
 import { scopeDriver } from './scoped-driver.js'
@@ -82,10 +83,15 @@ export class Disk {
     body: PutBody,
     options: PutOptions,
   ): Promise<FileAddress & PutResult> {
-    const address = this.address(target, 'put')
-    const createOnly = this.options.overwrite === 'allow' ? options.ifNoneMatch : '*'
-    const driver = await this.#driver(address)
-    return { ...address, ...(await driver.put(address.key, body, { ...options, ifNoneMatch: createOnly })) }
+    takeBody(body)
+    try {
+      const address = this.address(target, 'put')
+      const ifNoneMatch = this.options.overwrite === 'allow' ? options.ifNoneMatch : '*'
+      const driver = await this.#driver(address)
+      return { ...address, ...(await driver.put(address.key, body, { ...options, ifNoneMatch })) }
+    } finally {
+      endBody(body)
+    }
   }
 
   /** @throws ERR_FILE_NOT_FOUND, ERR_RANGE */
@@ -113,16 +119,30 @@ export class Disk {
     return { ...address, key: toKey }
   }
 
-  /** The current tenant's objects below a prefix, which is empty or ends with a slash. */
-  async *list(prefix = '', options?: OperationOptions): AsyncGenerator<ObjectEntry> {
+  /**
+   * The objects of the tenant that calls, below a prefix, which is empty or ends with a slash; on the backend new
+   * files go to. Whoever reads the entries later, and as whom, changes nothing.
+   */
+  list(prefix = '', options?: OperationOptions): AsyncGenerator<ObjectEntry> {
     const tenant = this.#owner()
-    const backend = this.#context.writeTo(tenant)
-    const driver = await this.#driver({ disk: this.name, backend, tenant, key: '' })
+    return this.#list(
+      { disk: this.name, backend: this.#context.writeTo(tenant), tenant, key: '' },
+      prefix,
+      options,
+    )
+  }
+
+  async *#list(
+    address: FileAddress,
+    prefix: string,
+    options?: OperationOptions,
+  ): AsyncGenerator<ObjectEntry> {
+    const driver = await this.#driver(address)
     yield* driver.list(prefix, options)
   }
 
   /** The permanent address of a public file, the signed one of a private file. @throws ERR_NOT_READY */
-  url(target: string | FileAddress, facts: FileFacts = {}): string {
+  url(target: string | (FileAddress & FileFacts), facts: FileFacts = factsOf(target)): string {
     if (this.options.visibility === 'private') return this.signedUrl(target, {}, facts)
     const address = typeof target === 'string' ? this.address(target, 'url') : this.#own(target)
     const objectKey = this.objectKey(address)
@@ -131,7 +151,11 @@ export class Disk {
   }
 
   /** A signed address. @throws ERR_NOT_READY, ERR_CONFIG for an `expiresIn` that is none or above the cap */
-  signedUrl(target: string | FileAddress, request: UrlRequest = {}, facts: FileFacts = {}): string {
+  signedUrl(
+    target: string | (FileAddress & FileFacts),
+    request: UrlRequest = {},
+    facts: FileFacts = factsOf(target),
+  ): string {
     const address = this.address(target, 'signedUrl')
     const { backends, proxyUrls, urlPolicy } = this.#context
     const file = { disk: this.name, type: facts.type }
@@ -183,9 +207,12 @@ export class Disk {
     }
   }
 
-  /** The whole key of an object, as its backend knows it. */
+  /** The whole key of an object, as its backend knows it. @throws ERR_KEY_INVALID, ERR_TENANT_INVALID */
   objectKey(address: FileAddress): string {
-    return keyPrefix(this.options, address.tenant) + address.key
+    assertObjectKey(address.key)
+    const objectKey = keyPrefix(this.options, address.tenant) + address.key
+    assertObjectKey(objectKey)
+    return objectKey
   }
 
   async #driver(address: FileAddress): Promise<Driver> {
@@ -201,8 +228,13 @@ export class Disk {
 
   #own(address: FileAddress): FileAddress {
     const { disk, backend, tenant, key } = address
-    if (disk === this.name) return { disk, backend, tenant, key }
-    throw new StorageError('ERR_DISK_UNKNOWN', `This file lies on the disk "${disk}", not on "${this.name}".`)
+    if (disk !== this.name)
+      throw new StorageError(
+        'ERR_DISK_UNKNOWN',
+        `This file lies on the disk "${disk}", not on "${this.name}".`,
+      )
+    if (this.options.tenancy !== 'required' && tenant !== this.#owner()) throw notYours()
+    return { disk, backend, tenant, key }
   }
 
   #mine(target: FileAddress, operation: string): FileAddress {
@@ -224,11 +256,21 @@ function isWrite(operation: string): boolean {
   return operation === 'put' || operation === 'delete' || operation === 'copy'
 }
 
+function factsOf(target: string | (FileAddress & FileFacts)): FileFacts {
+  return typeof target === 'string' ? {} : target
+}
+
+/**
+ * What the answer shall say. Active content is never shown in the window. Where the type is not known here, only
+ * what was stored with the object knows whether it may be: nothing of ours makes it `inline` then.
+ */
 function dispositionOf(
-  asked: 'inline' | 'attachment' | undefined,
+  asked: Disposition | undefined,
   name: string | undefined,
   type: string | undefined,
 ): string | undefined {
-  if (type !== undefined && isActiveType(type)) return contentDisposition('attachment', name ?? 'file')
-  return name === undefined ? asked : contentDisposition(asked ?? 'inline', name)
+  const isSafe = type !== undefined && !isActiveType(type)
+  if (type !== undefined && !isSafe) return contentDisposition('attachment', name ?? 'file')
+  if (name !== undefined) return contentDisposition(isSafe ? (asked ?? 'inline') : 'attachment', name)
+  return isSafe || asked === 'attachment' ? asked : undefined
 }

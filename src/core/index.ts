@@ -34,8 +34,8 @@ export {
   type ServedFile,
   Storage,
   type StorageOptions,
-  type UploadOptions,
 } from './storage.js'
+export type { UploadOptions } from './storage-options.js'
 export {
   type FileAddress,
   isStoredFile,

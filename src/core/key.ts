@@ -52,6 +52,11 @@ export function assertObjectKey(key: unknown): asserts key is string {
     throw new StorageError('ERR_KEY_INVALID', `This is not a valid object key: ${fault}.`)
 }
 
+/** Whether {@link assertObjectKey} accepts a key. */
+export function isObjectKey(key: unknown): key is string {
+  return keyFault(key) === undefined
+}
+
 /**
  * Checks the prefix of a listing: empty, or whole segments that end with a slash, since `acme` would also list
  * `acme-corp`.
@@ -122,7 +127,7 @@ export function parseObjectKey(
   space: KeySpace,
   objectKey: string,
 ): { tenant: string | null; key: string } | undefined {
-  const below = keyFault(objectKey) === undefined && stripPrefix(objectKey, `${space.location}/`)
+  const below = isObjectKey(objectKey) && stripPrefix(objectKey, `${space.location}/`)
   if (!below) return undefined
   if (space.tenancy === 'none') return { tenant: null, key: below }
   const slash = below.indexOf('/')

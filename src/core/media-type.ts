@@ -8,13 +8,22 @@ const ACTIVE_TYPES: ReadonlySet<string> = new Set([
   'image/svg+xml',
   'text/xml',
   'application/xml',
+  'text/xsl',
+  // every name a browser knows for a script (WHATWG MIME Sniffing, section 4.6)
   'text/javascript',
+  'text/x-javascript',
   'application/javascript',
-  'application/ecmascript',
+  'application/x-javascript',
   'text/ecmascript',
+  'text/x-ecmascript',
+  'application/ecmascript',
+  'application/x-ecmascript',
+  'text/jscript',
+  'text/livescript',
   'application/x-shockwave-flash',
   'application/wasm',
   'multipart/related',
+  'multipart/x-mixed-replace',
   'message/rfc822',
 ])
 
@@ -24,7 +33,10 @@ export function isActiveType(type: string): boolean {
   return ACTIVE_TYPES.has(essence) || essence.endsWith('+xml')
 }
 
-const PATTERN = /^(\*\/\*|[a-z0-9][a-z0-9!#$&^_.+-]*\/(\*|[a-z0-9][a-z0-9!#$&^_.+-]*))$/
+// RFC 6838, section 4.2
+const NAME = '[a-z0-9][a-z0-9!#$&^_.+-]*'
+const PATTERN = new RegExp(`^(\\*/\\*|${NAME}/(\\*|${NAME}))$`)
+const TYPE = new RegExp(`^${NAME}/${NAME}$`)
 
 /** Whether `pattern` is `type/subtype`, `type/*` or the pattern for everything. */
 export function isTypePattern(pattern: string): boolean {
@@ -32,10 +44,13 @@ export function isTypePattern(pattern: string): boolean {
 }
 
 /**
- * Whether a type satisfies a pattern. `image/*` means pictures, not programs: a wildcard does not include
+ * Whether a type satisfies a pattern, as a whole: a type with parameters or a line break satisfies none but the
+ * pattern for everything. `image/*` means pictures, not programs: a wildcard does not include
  * active types, so svg is accepted only where `image/svg+xml` is written out (or everything is accepted).
  */
 export function matchesType(pattern: string, type: string): boolean {
-  if (pattern === '*/*' || pattern === type) return true
+  if (pattern === '*/*') return true
+  if (!TYPE.test(type)) return false
+  if (pattern === type) return true
   return pattern.endsWith('/*') && type.startsWith(pattern.slice(0, -1)) && !isActiveType(type)
 }

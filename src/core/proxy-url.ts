@@ -1,5 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { StorageError } from './errors.js'
+import { isObjectKey } from './key.js'
 
 /** What a verified address permits. */
 export interface UrlGrant {
@@ -33,7 +34,7 @@ export class ProxyUrls {
    * @param baseUrl where `serveFiles` is mounted: `/files` or `https://app.example.com/files`
    */
   constructor(secrets: readonly string[], baseUrl: string) {
-    if (secrets.length === 0 || secrets.some(secret => secret.length < MIN_SECRET_LENGTH)) {
+    if (!Array.isArray(secrets) || secrets.length === 0 || !secrets.every(isSecret)) {
       throw new StorageError(
         'ERR_CONFIG',
         `The secret that signs URLs must have at least ${MIN_SECRET_LENGTH} characters. Make one with: openssl rand -base64 32`,
@@ -78,6 +79,10 @@ export class ProxyUrls {
   }
 }
 
+function isSecret(secret: unknown): boolean {
+  return typeof secret === 'string' && secret.length >= MIN_SECRET_LENGTH
+}
+
 function invalid(): StorageError {
   return new StorageError('ERR_URL_INVALID', 'This address is not valid.')
 }
@@ -101,9 +106,8 @@ function readTail(tail: string): UrlGrant | undefined {
   const mark = tail.indexOf('?')
   const segments = (mark < 0 ? tail : tail.slice(0, mark)).split('/').map(decode)
   const [root, backend, ...rest] = segments
-  if (root !== '' || backend === undefined || rest.length === 0 || segments.includes(undefined))
-    return undefined
-  const path = { backend, objectKey: rest.join('/') }
+  const path = { backend: backend ?? '', objectKey: rest.join('/') }
+  if (root !== '' || segments.includes(undefined) || !isObjectKey(path.objectKey)) return undefined
   return mark < 0 ? path : { ...path, signed: readQuery(new URLSearchParams(tail.slice(mark + 1))) }
 }
 
@@ -117,7 +121,8 @@ function readQuery(query: URLSearchParams): NonNullable<UrlGrant['signed']> {
 
 function decode(segment: string): string | undefined {
   try {
-    return decodeURIComponent(segment)
+    const text = decodeURIComponent(segment)
+    return text.isWellFormed() ? text : undefined
   } catch {
     return undefined // a malformed percent sequence: no address of ours
   }

@@ -40,13 +40,14 @@ const DEFAULT_MAX_SIZE = '50mb'
 export function resolveRules(rules: FileRules): ResolvedRules {
   const { disk = 'media', folder, accept = ['*/*'], maxSize = DEFAULT_MAX_SIZE, empty = 'refuse' } = rules
   assertPathOfWords(folder, 'folder of a file column')
-  const wrong = accept.find(pattern => !isTypePattern(pattern))
-  if (wrong !== undefined || accept.length === 0) {
+  if (!Array.isArray(accept) || accept.length === 0 || !accept.every(isTypePattern)) {
     throw new StorageError(
       'ERR_CONFIG',
-      `accept takes types such as "application/pdf" or "image/*"; got ${JSON.stringify(wrong ?? [])}.`,
+      `accept is a list of types such as "application/pdf" or "image/*"; got ${JSON.stringify(accept)}.`,
     )
   }
+  if (empty !== 'refuse' && empty !== 'accept')
+    throw new StorageError('ERR_CONFIG', 'empty is "refuse" or "accept".')
   return Object.freeze({
     disk,
     folder,

@@ -1,3 +1,4 @@
+import { endBody } from './body.js'
 import type {
   Driver,
   GetOptions,
@@ -25,11 +26,20 @@ export function scopeDriver(driver: Driver, prefix: string): Driver {
     assertObjectKey(objectKey)
     return objectKey
   }
+  const insideFor = (body: PutBody, key: string): string => {
+    try {
+      return inside(key)
+    } catch (error) {
+      endBody(body) // the driver would have, had it been called
+      throw error
+    }
+  }
   return {
     kind: driver.kind,
     capabilities: driver.capabilities,
     ready: () => driver.ready(),
-    put: async (key: string, body: PutBody, options: PutOptions) => driver.put(inside(key), body, options),
+    put: async (key: string, body: PutBody, options: PutOptions) =>
+      driver.put(insideFor(body, key), body, options),
     get: async (key: string, options?: GetOptions) => driver.get(inside(key), options),
     head: async (key: string, options?: OperationOptions) => driver.head(inside(key), options),
     delete: async (key: string, options?: OperationOptions) => driver.delete(inside(key), options),

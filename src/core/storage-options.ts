@@ -1,6 +1,7 @@
 import type { DiskOptions } from './disk.js'
 import { StorageError } from './errors.js'
 import { assertPathOfWords } from './key.js'
+import { assertSeconds } from './url-policy.js'
 
 /** The disks of a storage that names none. */
 export const DEFAULT_DISKS: Readonly<Record<string, DiskOptions>> = {
@@ -19,6 +20,7 @@ export function assertDisks(disks: Readonly<Record<string, DiskOptions>>): void 
   const entries = Object.entries(disks)
   for (const [name, disk] of entries) {
     assertPathOfWords(disk.location, `location of the disk "${name}"`)
+    assertChoices(name, disk)
     const clash = entries.find(([other, candidate]) => other !== name && overlap(disk, candidate))
     if (clash !== undefined) {
       throw new StorageError(
@@ -29,9 +31,48 @@ export function assertDisks(disks: Readonly<Record<string, DiskOptions>>): void 
   }
 }
 
+/** A typing error here would publish files or open them to other tenants, so nothing is taken for a default. */
+function assertChoices(name: string, disk: DiskOptions): void {
+  const choices: [string, unknown, readonly unknown[]][] = [
+    ['visibility', disk.visibility, ['private', 'public']],
+    ['tenancy', disk.tenancy, ['required', 'shared', 'none']],
+    ['overwrite', disk.overwrite, [undefined, 'refuse', 'allow']],
+  ]
+  for (const [option, value, allowed] of choices) {
+    if (allowed.includes(value)) continue
+    const words = allowed.filter(word => word !== undefined).join(', ')
+    throw new StorageError('ERR_CONFIG', `The ${option} of the disk "${name}" must be one of: ${words}.`)
+  }
+  if (disk.expiresIn !== undefined) assertSeconds(disk.expiresIn)
+}
+
 function overlap(a: DiskOptions, b: DiskOptions): boolean {
   // The one permitted overlap: `media/shared/` beside `media/<tenant>/`, since no tenant may be called "shared".
   const tenancies = new Set([a.tenancy, b.tenancy])
   if (a.location === b.location && tenancies.has('shared') && tenancies.has('required')) return false
   return `${a.location}/`.startsWith(`${b.location}/`)
+}
+
+/** Bounds of every upload. All times are in seconds. */
+export interface UploadOptions {
+  /** The longest pause between two pieces of the body. Default: 30. */
+  idleTimeout?: number
+  /** The longest upload in all. Default: 3,600. */
+  deadline?: number
+}
+
+/** The longest time that timers can wait, in seconds; a longer one would end at once. */
+const MAX_TIMER = 2_147_483
+
+/** Fills in the defaults. @throws ERR_CONFIG for a time that is none */
+export function resolveUploads(options: UploadOptions = {}): Readonly<Required<UploadOptions>> {
+  const { idleTimeout = 30, deadline = 3600 } = options
+  for (const seconds of [idleTimeout, deadline]) {
+    if (seconds > 0 && seconds <= MAX_TIMER) continue
+    throw new StorageError(
+      'ERR_CONFIG',
+      `The times of uploads are seconds, up to ${MAX_TIMER}; got ${seconds}.`,
+    )
+  }
+  return Object.freeze({ idleTimeout, deadline })
 }

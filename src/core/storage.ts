@@ -6,7 +6,7 @@ import { StorageError } from './errors.js'
 import { parseObjectKey } from './key.js'
 import { LedgerRegistry, type LedgerResolver } from './ledger-registry.js'
 import { ProxyUrls } from './proxy-url.js'
-import { assertDisks, DEFAULT_DISKS } from './storage-options.js'
+import { assertDisks, DEFAULT_DISKS, resolveUploads, type UploadOptions } from './storage-options.js'
 import type { FileAddress, StoredFileData, StoredFileHome } from './stored-file.js'
 import { type UrlOptions, UrlPolicy, type UrlRequest } from './url-policy.js'
 
@@ -26,14 +26,6 @@ export interface StorageOptions {
   /** Chooses the ledger by tenant, for one database per tenant: the name given to `withFiles`. */
   ledgerOf?: LedgerResolver
   uploads?: UploadOptions
-}
-
-/** Bounds of every upload. All times are in seconds. */
-export interface UploadOptions {
-  /** The longest pause between two pieces of the body. Default: 30. */
-  idleTimeout?: number
-  /** The longest upload in all. Default: 3,600. */
-  deadline?: number
 }
 
 /**
@@ -62,10 +54,7 @@ export class Storage implements StoredFileHome {
   constructor(options: StorageOptions) {
     const { secret, baseUrl = '/files', backends, disks = DEFAULT_DISKS, urls, ledgerOf, uploads } = options
     assertDisks(disks)
-    this.uploads = Object.freeze({
-      idleTimeout: uploads?.idleTimeout ?? 30,
-      deadline: uploads?.deadline ?? 3600,
-    })
+    this.uploads = resolveUploads(uploads)
     this.ledgers = new LedgerRegistry(ledgerOf)
     this.#backends = new Backends(backends)
     this.#proxyUrls = new ProxyUrls(typeof secret === 'string' ? [secret] : (secret ?? []), baseUrl)

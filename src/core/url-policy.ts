@@ -53,6 +53,7 @@ export class UrlPolicy {
   constructor({ expiresIn = DEFAULT_EXPIRES_IN, rules = [], maxExpiresIn = SEVEN_DAYS }: UrlOptions = {}) {
     for (const seconds of [expiresIn, maxExpiresIn, ...rules.map(rule => rule.expiresIn)])
       assertSeconds(seconds)
+    for (const rule of rules) assertDisposition(rule.disposition)
     const wrong = rules.flatMap(rule => rule.types ?? []).find(type => !isTypePattern(type))
     if (wrong !== undefined)
       throw new StorageError(
@@ -61,7 +62,8 @@ export class UrlPolicy {
       )
     this.#expiresIn = expiresIn
     this.#maxExpiresIn = Math.min(maxExpiresIn, SEVEN_DAYS)
-    this.#rules = rules
+    // A copy: what the options say later does not count.
+    this.#rules = structuredClone(rules)
   }
 
   /**
@@ -74,6 +76,7 @@ export class UrlPolicy {
     request: UrlRequest,
     now: number,
   ): UrlLife {
+    assertDisposition(request.disposition)
     const rule = this.#rules.find(candidate => fits(candidate, file))
     const expiresIn = this.#capped(request.expiresIn, rule?.expiresIn ?? diskExpiresIn ?? this.#expiresIn)
     // Half the life is the longest window that leaves every URL at least half its life (facts: morphic#941).
@@ -104,7 +107,14 @@ function fits(rule: UrlRule, file: { disk: string; type?: string }): boolean {
   return byType && (rule.disks === undefined || rule.disks.includes(file.disk))
 }
 
-function assertSeconds(seconds: number): void {
+/** @throws ERR_CONFIG for a life that is no positive whole number of seconds */
+export function assertSeconds(seconds: number): void {
   if (Number.isInteger(seconds) && seconds > 0) return
   throw new StorageError('ERR_CONFIG', `expiresIn is a positive whole number of seconds; got ${seconds}.`)
+}
+
+/** It may come from a query string, and goes into a header. */
+function assertDisposition(disposition: unknown): void {
+  if ([undefined, null, 'inline', 'attachment'].some(allowed => allowed === disposition)) return
+  throw new StorageError('ERR_CONFIG', 'disposition is "inline" or "attachment".')
 }

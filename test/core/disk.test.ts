@@ -1,0 +1,520 @@
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import fc from 'fast-check'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { Disk } from '../../src/core/disk.js'
+import type { PutBody } from '../../src/core/driver.js'
+import { onStorageEvent, type StorageEvents } from '../../src/core/events.js'
+import { createStorage, type Storage } from '../../src/core/storage.js'
+import type { FileAddress } from '../../src/core/stored-file.js'
+import { runAsSystem, runWithTenant } from '../../src/core/tenant.js'
+import { codeOf, thrownCode } from './errors-of.js'
+import { SpyDriver } from './spy-driver.js'
+
+const SECRET = 'a secret of enough length'
+const TEXT = { contentType: 'text/plain' }
+const BYTES = Buffer.from('hello')
+
+async function drain(entries: AsyncIterable<{ key: string }>): Promise<string[]> {
+  const keys: string[] = []
+  for await (const { key } of entries) keys.push(key)
+  return keys
+}
+
+type Target = string | FileAddress
+type Attempt = (disk: Disk, target: Target) => unknown
+
+/** Every public method of a disk that takes a target; a new one that is missing here fails the first test. */
+const METHODS: Record<string, Attempt> = {
+  put: (disk, target) => disk.put(target, BYTES, TEXT),
+  get: (disk, target) => disk.get(target),
+  head: (disk, target) => disk.head(target),
+  delete: (disk, target) => disk.delete(target),
+  copy: (disk, target) => disk.copy(target, 'copy.txt'),
+  url: (disk, target) => disk.url(target),
+  signedUrl: (disk, target) => disk.signedUrl(target),
+}
+const WITHOUT_TARGET = ['constructor', 'list', 'address', 'assertWritable', 'objectKey']
+const WRITES = ['put', 'delete', 'copy']
+const methods = Object.entries(METHODS)
+
+let spy: SpyDriver
+let storage: Storage
+let media: Disk
+beforeEach(() => {
+  spy = new SpyDriver({ signs: true })
+  storage = createStorage({ secret: SECRET, backends: { spy } })
+  media = storage.disk('media')
+})
+
+const addressOf = (tenant: string | null, key = 'a.txt', disk = 'media'): FileAddress => ({
+  disk,
+  backend: 'spy',
+  tenant,
+  key,
+})
+
+it('no method of a disk is left out of these tests', () => {
+  const known = [...Object.keys(METHODS), ...WITHOUT_TARGET]
+  expect(Object.getOwnPropertyNames(Disk.prototype).toSorted()).toEqual(known.toSorted())
+})
+
+describe.each(methods)('%s on a disk with tenants', (name, attempt) => {
+  it('reaches the own key and nothing else', async () => {
+    await spy.memory.put('media/acme/a.txt', BYTES, TEXT)
+    await runWithTenant('acme', async () => {
+      if (name === 'put') await attempt(media, 'new.txt')
+      else {
+        await attempt(media, 'a.txt')
+        await attempt(media, addressOf('acme'))
+      }
+    })
+    expect(spy.keys.length).toBeGreaterThan(0)
+    for (const key of spy.keys) expect(key).toMatch(/^media\/acme\/(a|new|copy)\.txt$/)
+  })
+
+  it.each([
+    'acme-corp',
+    'ACME',
+    'acm',
+    'acme1',
+    'shared',
+    '',
+    '..',
+    'acme/../acme-corp',
+    'acme/',
+    ' acme',
+    null,
+  ])('refuses the address of the tenant %j before the backend is called, and says who asked', async owner => {
+    const seen: StorageEvents['denied'][] = []
+    const stop = onStorageEvent('denied', event => void seen.push(event))
+    const code = await runWithTenant('acme', () => codeOf(() => attempt(media, addressOf(owner))))
+    stop()
+    expect(code).toBe('ERR_TENANT_MISMATCH')
+    expect(spy.calls).toEqual([])
+    // a private URL is a signed one
+    const operation = name === 'url' ? 'signedUrl' : name
+    expect(seen).toEqual([{ ...addressOf(owner), operation, tenant: 'acme', owner }])
+  })
+
+  it('looks to a stranger as if the file were not there', async () => {
+    await runWithTenant('acme', async () => {
+      await expect((async () => attempt(media, addressOf('globex')))()).rejects.toMatchObject({
+        status: 404,
+        message: 'There is no such file.',
+        key: undefined,
+      })
+    })
+  })
+
+  it('refuses to work without a tenant, before the backend is called', async () => {
+    for (const target of ['a.txt', addressOf('acme'), addressOf(null)])
+      expect(await codeOf(() => attempt(media, target))).toBe('ERR_TENANT_REQUIRED')
+    expect(spy.calls).toEqual([])
+  })
+
+  it.each([
+    '..',
+    '../acme-corp/a.txt',
+    'x/../../acme-corp/a.txt',
+    '/a.txt',
+    'a.txt/',
+    '',
+    'a//b',
+    './a',
+    'a\\b',
+    'a\u0000',
+    '\ud800',
+    'x'.repeat(1020),
+  ])('refuses the key %j, by itself and in an address, before the backend is called', async key => {
+    await runWithTenant('acme', async () => {
+      expect(await codeOf(() => attempt(media, key))).toBe('ERR_KEY_INVALID')
+      expect(await codeOf(() => attempt(media, addressOf('acme', key)))).toBe('ERR_KEY_INVALID')
+    })
+    expect(spy.calls).toEqual([])
+  })
+
+  it('refuses a file of another disk', async () => {
+    expect(
+      await runWithTenant('acme', () => codeOf(() => attempt(media, addressOf('acme', 'a.txt', 'shared')))),
+    ).toBe('ERR_DISK_UNKNOWN')
+    expect(spy.calls).toEqual([])
+  })
+
+  it('refuses a file on a backend that is not configured', async () => {
+    const lost = { ...addressOf('acme'), backend: 'gone' }
+    expect(await runWithTenant('acme', () => codeOf(() => attempt(media, lost)))).toBe('ERR_BACKEND_UNKNOWN')
+    expect(spy.calls).toEqual([])
+  })
+
+  it('crosses tenants by address under runAsSystem', async () => {
+    await spy.memory.put('media/globex/a.txt', BYTES, TEXT)
+    const key = name === 'put' ? 'new.txt' : 'a.txt'
+    expect(await runAsSystem('a test', () => codeOf(() => attempt(media, addressOf('globex', key))))).toBe(
+      'none',
+    )
+    for (const seen of spy.keys) expect(seen).toMatch(/^media\/globex\//)
+  })
+
+  it('needs an address under runAsSystem, since a bare key has no owner', async () => {
+    expect(await runAsSystem('a test', () => codeOf(() => attempt(media, 'a.txt')))).toBe(
+      'ERR_TENANT_REQUIRED',
+    )
+    for (const owner of [null, 'shared', '..', '']) {
+      expect(await runAsSystem('a test', () => codeOf(() => attempt(media, addressOf(owner))))).toBe(
+        'ERR_TENANT_INVALID',
+      )
+    }
+    expect(spy.calls).toEqual([])
+  })
+})
+
+it('no method of a disk ever names a key of another tenant to the backend', async () => {
+  const part = fc.constantFrom(
+    '..',
+    '.',
+    '',
+    'a',
+    'acme',
+    'acme-corp',
+    'media',
+    '%2e%2e',
+    '\\',
+    '\u0000',
+    'é',
+    'shared',
+  )
+  const key = fc.oneof(
+    fc.array(part, { maxLength: 5 }).map(parts => parts.join('/')),
+    fc.string({ unit: 'binary' }),
+  )
+  const owner = fc.option(fc.constantFrom('acme', 'acme-corp', 'ACME', 'shared', '..', ''))
+  await fc.assert(
+    fc.asyncProperty(
+      key,
+      key,
+      owner,
+      fc.constantFrom(...Object.keys(METHODS), 'list', 'copyTo'),
+      async (a, b, tenant, name) => {
+        spy.calls.length = 0
+        await runWithTenant('acme', async () => {
+          await codeOf(() => METHODS[name]?.(media, a))
+          await codeOf(() => METHODS[name]?.(media, addressOf(tenant, a)))
+          if (name === 'copyTo') await codeOf(() => media.copy(a, b))
+          if (name === 'list') await codeOf(() => drain(media.list(a)))
+        })
+        for (const seen of spy.keys) {
+          expect(seen.startsWith('media/acme/')).toBe(true)
+          expect(seen.split('/')).not.toContain('..')
+        }
+      },
+    ),
+    { numRuns: 500 },
+  )
+})
+
+describe('copy', () => {
+  it.each(['../acme-corp/a.txt', '/a', '', '..', 'a/../../b'])(
+    'refuses the target key %j before the backend is called',
+    async to => {
+      expect(await runWithTenant('acme', () => codeOf(() => media.copy('a.txt', to)))).toBe('ERR_KEY_INVALID')
+      expect(spy.calls).toEqual([])
+    },
+  )
+
+  it('stays on the backend of its source', async () => {
+    const other = new SpyDriver()
+    const two = createStorage({ secret: SECRET, backends: { old: other, spy }, writeTo: 'spy' })
+    await other.memory.put('media/acme/a.txt', BYTES, TEXT)
+    const copied = await runWithTenant('acme', () =>
+      two.disk('media').copy({ ...addressOf('acme'), backend: 'old' }, 'b.txt'),
+    )
+    expect(copied).toEqual({ disk: 'media', backend: 'old', tenant: 'acme', key: 'b.txt' })
+    expect(spy.calls).toEqual([])
+  })
+})
+
+describe('list', () => {
+  beforeEach(async () => {
+    for (const key of [
+      'media/acme/a/1',
+      'media/acme/ab/2',
+      'media/acme-corp/a/3',
+      'media/ACME/a/4',
+      'media/shared/a/5',
+      'public-media/acme/a/6',
+    ])
+      await spy.memory.put(key, BYTES, TEXT)
+  })
+
+  it('gives the own keys only, as the caller knows them', async () => {
+    expect(await runWithTenant('acme', () => drain(media.list()))).toEqual(['a/1', 'ab/2'])
+    expect(await runWithTenant('acme', () => drain(media.list('a/')))).toEqual(['a/1'])
+    expect(await runWithTenant('acm', () => drain(media.list()))).toEqual([])
+  })
+
+  it.each(['a', '/', '../', '../acme-corp/', 'a//', 'a\\'])(
+    'refuses the prefix %j before the backend is called',
+    async prefix => {
+      expect(await runWithTenant('acme', () => codeOf(() => drain(media.list(prefix))))).toBe(
+        'ERR_KEY_INVALID',
+      )
+      expect(spy.calls).toEqual([])
+    },
+  )
+
+  it('refuses to work without a tenant, also under runAsSystem', async () => {
+    expect(await codeOf(() => drain(media.list()))).toBe('ERR_TENANT_REQUIRED')
+    expect(await runAsSystem('a test', () => codeOf(() => drain(media.list())))).toBe('ERR_TENANT_REQUIRED')
+    expect(spy.calls).toEqual([])
+  })
+
+  it('belongs to the tenant that called it, whoever reads the entries', async () => {
+    const entries = runWithTenant('acme', () => media.list())
+    expect(await runWithTenant('acme-corp', () => drain(entries))).toEqual(['a/1', 'ab/2'])
+  })
+
+  it('belongs to the tenant that called it, also when it is read after the tenant has gone', async () => {
+    expect(await drain(runWithTenant('acme', () => media.list()))).toEqual(['a/1', 'ab/2'])
+  })
+})
+
+describe('put', () => {
+  it('gives the address of the new file', async () => {
+    const stored = await runWithTenant('acme', () => media.put('f/a.txt', BYTES, TEXT))
+    expect(stored).toMatchObject({ disk: 'media', backend: 'spy', tenant: 'acme', key: 'f/a.txt', size: 5 })
+  })
+
+  it('never replaces a file, whatever the caller asks for, unless the disk allows it', async () => {
+    await runWithTenant('acme', async () => {
+      await media.put('a.txt', BYTES, TEXT)
+      expect(
+        await codeOf(() => media.put('a.txt', Buffer.from('new'), { ...TEXT, ifNoneMatch: undefined })),
+      ).toBe('ERR_FILE_EXISTS')
+      expect(await text((await media.get('a.txt')).body)).toBe('hello')
+    })
+  })
+
+  it('replaces a file where the disk allows it, and does not where the call forbids it', async () => {
+    const files = storage.disk('static')
+    await runAsSystem('a test', async () => {
+      await files.put('css/a.css', BYTES, TEXT)
+      await files.put('css/a.css', Buffer.from('new'), TEXT)
+      expect(await codeOf(() => files.put('css/a.css', BYTES, { ...TEXT, ifNoneMatch: '*' }))).toBe(
+        'ERR_FILE_EXISTS',
+      )
+    })
+    expect(await text((await files.get('css/a.css')).body)).toBe('new')
+  })
+
+  it('does not change the options it is given', async () => {
+    await runWithTenant('acme', () => media.put('a.txt', BYTES, Object.freeze({ ...TEXT })))
+  })
+
+  it('keeps its tenant while the body is still coming', async () => {
+    const bodyOf = (name: string) =>
+      Readable.from(
+        (async function* () {
+          yield 'a'
+          await sleep(5)
+          yield name
+        })(),
+      )
+    const put = (tenant: string) => runWithTenant(tenant, () => media.put('a.txt', bodyOf(tenant), TEXT))
+    await Promise.all(['t1', 't10', 'T1', 't1-x'].map(put))
+    for (const tenant of ['t1', 't10', 'T1', 't1-x'])
+      expect(await text((await spy.memory.get(`media/${tenant}/a.txt`)).body)).toBe(`a${tenant}`)
+  })
+
+  it.each<[string, (body: PutBody) => unknown]>([
+    ['without a tenant', body => media.put('a.txt', body, TEXT)],
+    [
+      "for another tenant's address",
+      body => runWithTenant('acme', () => media.put(addressOf('globex'), body, TEXT)),
+    ],
+    ['with a key that climbs', body => runWithTenant('acme', () => media.put('../a', body, TEXT))],
+    [
+      'on a backend that is not there',
+      body => runWithTenant('acme', () => media.put({ ...addressOf('acme'), backend: 'gone' }, body, TEXT)),
+    ],
+    [
+      'on a disk that only the system writes',
+      body => runWithTenant('acme', () => storage.disk('shared').put('a.txt', body, TEXT)),
+    ],
+  ])('lets go of the body when it is refused %s', async (_, put) => {
+    const body = Readable.from(['x'])
+    expect(await codeOf(() => put(body))).not.toBe('none')
+    expect(body.destroyed).toBe(true)
+  })
+
+  it('survives a body that fails before the storage is ready', async () => {
+    const slow = createStorage({
+      secret: SECRET,
+      backends: {
+        spy: async () => {
+          await sleep(20)
+          return spy
+        },
+      },
+    })
+    const body = new Readable({ read() {} })
+    const put = runWithTenant('acme', () => slow.disk('media').put('a.txt', body, TEXT))
+    body.destroy(new Error('the client left'))
+    expect(await codeOf(() => put)).toBe('ERR_UPLOAD_ABORTED')
+  })
+})
+
+describe.each([
+  ['shared', 'shared', 'media/shared/'],
+  ['static', null, 'static/'],
+] as const)('the disk %s', (name, tenant, prefix) => {
+  const own = (key = 'a.txt') => addressOf(tenant, key, name)
+
+  it.each(WRITES)('is written under runAsSystem only: %s', async method => {
+    const disk = storage.disk(name)
+    await spy.memory.put(`${prefix}a.txt`, BYTES, TEXT)
+    const key = method === 'put' ? 'b.txt' : 'a.txt'
+    for (const target of [key, own(key)]) {
+      expect(await runWithTenant('acme', () => codeOf(() => METHODS[method]?.(disk, target)))).toBe(
+        'ERR_SYSTEM_REQUIRED',
+      )
+      expect(await codeOf(() => METHODS[method]?.(disk, target))).toBe('ERR_SYSTEM_REQUIRED')
+    }
+    expect(spy.calls).toEqual([])
+    expect(await runAsSystem('a test', () => codeOf(() => METHODS[method]?.(disk, own(key))))).toBe('none')
+    for (const key of spy.keys) expect(key.startsWith(prefix)).toBe(true)
+  })
+
+  it('is read by every tenant and by nobody in particular', async () => {
+    const disk = storage.disk(name)
+    await spy.memory.put(`${prefix}a.txt`, BYTES, TEXT)
+    for (const target of ['a.txt', own()]) {
+      expect(await text((await disk.get(target)).body)).toBe('hello')
+      await runWithTenant('acme', () => disk.head(target))
+      await runWithTenant('globex', async () => disk.url(target))
+    }
+    expect(await drain(disk.list())).toEqual(['a.txt'])
+    for (const key of spy.keys) expect(key.startsWith(prefix)).toBe(true)
+  })
+
+  it.each(methods)('refuses an address that names another owner: %s', async (_, attempt) => {
+    for (const owner of ['acme', tenant === null ? 'shared' : null]) {
+      const address = addressOf(owner, 'a.txt', name)
+      expect(await runAsSystem('a test', () => codeOf(() => attempt(storage.disk(name), address)))).toBe(
+        'ERR_TENANT_MISMATCH',
+      )
+    }
+    expect(spy.calls).toEqual([])
+  })
+})
+
+describe('assertWritable', () => {
+  it('needs a tenant on a disk with tenants, and the system on the others', () => {
+    expect(thrownCode(() => media.assertWritable())).toBe('ERR_TENANT_REQUIRED')
+    runWithTenant('acme', () => {
+      media.assertWritable()
+      expect(thrownCode(() => storage.disk('shared').assertWritable())).toBe('ERR_SYSTEM_REQUIRED')
+    })
+    runAsSystem('a test', () => {
+      storage.disk('static').assertWritable()
+      expect(thrownCode(() => media.assertWritable())).toBe('ERR_TENANT_REQUIRED')
+    })
+  })
+})
+
+describe('the URL of a file', () => {
+  const fileOf = (type: string | undefined, tenant = 'acme') => ({
+    ...addressOf(tenant),
+    name: 'Prüfung.pdf',
+    type,
+  })
+  const signed = () => spy.calls.at(-1)?.options as Record<string, unknown>
+
+  it('on a public disk is permanent and needs no tenant', () => {
+    const address = addressOf('acme', 'a.txt', 'public-media')
+    expect(storage.disk('public-media').url(address)).toBe('https://cdn.example/public-media/acme/a.txt')
+    expect(runWithTenant('globex', () => storage.disk('public-media').url(address))).toContain(
+      'public-media/acme/a.txt',
+    )
+  })
+
+  it.each(methods.filter(([name]) => name !== 'url'))(
+    'is all of a public disk that a stranger gets: %s',
+    async (_, attempt) => {
+      const address = addressOf('acme', 'a.txt', 'public-media')
+      const disk = storage.disk('public-media')
+      expect(await codeOf(() => attempt(disk, address))).toBe('ERR_TENANT_REQUIRED')
+      expect(await runWithTenant('globex', () => codeOf(() => attempt(disk, address)))).toBe(
+        'ERR_TENANT_MISMATCH',
+      )
+      expect(spy.calls).toEqual([])
+    },
+  )
+
+  it.each([null, '', '..', 'shared', 'a/b'])('on a public disk is not made for the tenant %j', tenant => {
+    expect(
+      thrownCode(() => storage.disk('public-media').url(addressOf(tenant, 'a.txt', 'public-media'))),
+    ).toBe('ERR_TENANT_INVALID')
+  })
+
+  it('is signed with the type and name of the file, also when the file itself is the target', () => {
+    runWithTenant('acme', () => media.signedUrl(fileOf('application/pdf')))
+    expect(signed()).toMatchObject({
+      method: 'GET',
+      expiresIn: 3600,
+      contentType: 'application/pdf',
+      contentDisposition: `inline; filename="Prufung.pdf"; filename*=UTF-8''Pr%C3%BCfung.pdf`,
+      cacheControl: 'private, max-age=1800',
+    })
+  })
+
+  it.each(['text/html', 'image/svg+xml', 'text/html; charset=utf-8', 'TEXT/HTML'])(
+    'makes %s an attachment, whatever the caller asks for',
+    type => {
+      for (const disposition of ['inline', 'attachment', undefined] as const) {
+        runWithTenant('acme', () => media.signedUrl(fileOf(type), { disposition, filename: 'a.png' }))
+        expect(signed().contentDisposition).toBe('attachment; filename="a.png"')
+        runWithTenant('acme', () => media.signedUrl(addressOf('acme'), { disposition }, { type }))
+        expect(signed().contentDisposition).toBe('attachment; filename="file"')
+      }
+    },
+  )
+
+  it('never makes a file inline whose type is not known here, since it may be active', () => {
+    const requests = [
+      {},
+      { disposition: 'inline' },
+      { filename: 'a.png' },
+      { disposition: 'inline', filename: 'a.png' },
+    ] as const
+    for (const request of requests) {
+      runWithTenant('acme', () => media.signedUrl('a.txt', request))
+      expect(String(signed().contentDisposition)).not.toMatch(/^inline/)
+    }
+    runWithTenant('acme', () => media.signedUrl('a.txt', { disposition: 'attachment' }))
+    expect(signed().contentDisposition).toBe('attachment')
+  })
+
+  it('takes the name and disposition of the call', () => {
+    runWithTenant('acme', () =>
+      media.signedUrl(fileOf('application/pdf'), { disposition: 'attachment', filename: 'b.pdf' }),
+    )
+    expect(signed().contentDisposition).toBe('attachment; filename="b.pdf"')
+  })
+
+  it('is the same inside a window, without any wait', () => {
+    const url = () => runWithTenant('acme', () => media.url(addressOf('acme')))
+    expect(url()).toBe(url())
+  })
+
+  it('has the life that the disk says', () => {
+    const short = createStorage({
+      secret: SECRET,
+      backends: { spy },
+      disks: { media: { location: 'media', visibility: 'private', tenancy: 'required', expiresIn: 60 } },
+    })
+    runWithTenant('acme', () => short.disk('media').url('a.txt'))
+    expect(signed().expiresIn).toBe(60)
+  })
+})

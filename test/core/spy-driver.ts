@@ -1,0 +1,97 @@
+import type {
+  Driver,
+  DriverCapabilities,
+  GetOptions,
+  GetResult,
+  ObjectEntry,
+  ObjectInfo,
+  OperationOptions,
+  PutBody,
+  PutOptions,
+  PutResult,
+  SignUrlOptions,
+} from '../../src/core/driver.js'
+import { MemoryDriver } from '../../src/drivers/memory/index.js'
+
+export interface Call {
+  method: string
+  keys: string[]
+  options?: unknown
+}
+
+/** Keeps objects in memory and writes every call down, as a bucket's access log would. */
+export class SpyDriver implements Driver {
+  readonly kind = 'spy'
+  readonly capabilities: DriverCapabilities
+  readonly calls: Call[] = []
+  readonly memory = new MemoryDriver()
+  readonly signUrl?: (key: string, options: SignUrlOptions) => string
+  readonly publicUrl?: (key: string) => string
+  readied = 0
+  closed = 0
+
+  constructor({ signs = false } = {}) {
+    this.capabilities = {
+      createOnly: true,
+      metadata: true,
+      signedUrls: signs,
+      maxExpiresIn: signs ? 604_800 : null,
+    }
+    if (!signs) return
+    this.signUrl = (key, options) => {
+      this.#note('signUrl', [key], options)
+      return `https://bucket.example/${key}?at=${options.at}&expiresIn=${options.expiresIn}`
+    }
+    this.publicUrl = key => {
+      this.#note('publicUrl', [key])
+      return `https://cdn.example/${key}`
+    }
+  }
+
+  #note(method: string, keys: string[], options?: unknown): void {
+    this.calls.push({ method, keys, options })
+  }
+
+  async ready(): Promise<void> {
+    this.readied += 1
+  }
+
+  async put(key: string, body: PutBody, options: PutOptions): Promise<PutResult> {
+    this.#note('put', [key], options)
+    return this.memory.put(key, body, options)
+  }
+
+  async get(key: string, options?: GetOptions): Promise<GetResult> {
+    this.#note('get', [key], options)
+    return this.memory.get(key, options)
+  }
+
+  async head(key: string, options?: OperationOptions): Promise<ObjectInfo> {
+    this.#note('head', [key], options)
+    return this.memory.head(key, options)
+  }
+
+  async delete(key: string, options?: OperationOptions): Promise<void> {
+    this.#note('delete', [key], options)
+    return this.memory.delete(key, options)
+  }
+
+  async copy(from: string, to: string, options?: OperationOptions): Promise<void> {
+    this.#note('copy', [from, to], options)
+    return this.memory.copy(from, to, options)
+  }
+
+  async *list(prefix: string, options?: OperationOptions): AsyncGenerator<ObjectEntry> {
+    this.#note('list', [prefix], options)
+    yield* this.memory.list(prefix, options)
+  }
+
+  async close(): Promise<void> {
+    this.closed += 1
+  }
+
+  /** All keys that a call named, in order. */
+  get keys(): string[] {
+    return this.calls.flatMap(({ keys }) => keys)
+  }
+}
