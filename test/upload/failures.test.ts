@@ -226,6 +226,16 @@ describe('the backend', () => {
     expect(ledger.lines).toEqual(['stage', 'leave'])
   })
 
+  it('that stored another number of bytes than it was given has failed', async () => {
+    for (const body of [PDF, Readable.from([BIG])]) {
+      const { driver, ledger, store } = setUp()
+      const put = driver.put.bind(driver)
+      driver.put = async (...args) => ({ ...(await put(...args)), size: 5 })
+      expect(await errorOf(store(body))).toMatchObject({ code: 'ERR_BACKEND', status: 502 })
+      expect(ledger.lines).toEqual(['stage', 'leave'])
+    }
+  })
+
   it('that throws something else than an error of ours is heard of as it is', async () => {
     const { driver, ledger, store } = setUp()
     const odd = new TypeError('a bug in a driver')
