@@ -39,14 +39,14 @@ export class Claims {
    */
   async before(runner: QueryRunner, work: readonly Work[]): Promise<void> {
     const claims = work.flatMap(({ claim }) => claim)
-    const keys = await this.#claim(runner, claims)
-    this.#open.add(
-      runner,
-      claims.flatMap(({ text }, index) => {
-        const key = keys[index]
-        return key === undefined ? [] : [{ key, text }]
-      }),
-    )
+    if (claims.length === 0) return
+    await this.#open.add(runner, async () => {
+      const keys = await this.#claim(runner, claims)
+      return keys.flatMap((key, index) => {
+        const text = claims[index]?.text
+        return text === undefined ? [] : [{ key, text }]
+      })
+    })
   }
 
   /**

@@ -31,10 +31,15 @@ const postgres: Dialect = {
   abortsOnError: true,
 }
 
+const bytesAsText = {
+  to: (value: unknown) => value,
+  from: (value: unknown) => (Buffer.isBuffer(value) ? value.toString() : value),
+}
+
 const mysql: Dialect = {
-  // InnoDB indexes at most 3,072 bytes, and utf8mb4 counts four for each character.
-  backendColumn: { type: 'varchar', length: 64, charset: 'utf8mb4', collation: 'utf8mb4_bin' },
-  objectKeyColumn: { type: 'varchar', length: 700, charset: 'utf8mb4', collation: 'utf8mb4_bin' },
+  // Bytes, not characters: the binary collations of both servers ignore spaces at the end, and "a" is not "a ".
+  backendColumn: { type: 'varbinary', length: 64, transformer: bytesAsText },
+  objectKeyColumn: { type: 'varbinary', length: 1024, transformer: bytesAsText },
   now: 'CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)',
   insert: 'INSERT INTO',
   onDuplicate: 'ON DUPLICATE KEY UPDATE',

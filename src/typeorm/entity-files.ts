@@ -92,7 +92,8 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
   }
 
   afterRemove(event: RemoveEvent<ObjectLiteral>): Promise<void> | undefined {
-    if (!this.#isMine(event)) return undefined
+    const isKnown = event.entity ?? event.databaseEntity ?? event.entityId
+    if (!this.#isMine(event) || !isKnown) return undefined
     return this.#context.after.add(event.queryRunner, async () => {
       const held = this.#recall(event)
       return { claim: [], remove: [...(held?.values() ?? [])].filter(file => file !== null) }

@@ -153,7 +153,9 @@ export async function execute(runner: QueryRunner, statement: Statement): Promis
 }
 
 function isMissingTable(error: unknown): boolean {
-  const { code, errno, message } = (error as { driverError?: Record<string, unknown> }).driverError ?? {}
+  // TypeORM 0.3 lets better-sqlite3's own error through.
+  const { driverError = error } = error as { driverError?: unknown }
+  const { code, errno, message } = driverError as Record<string, unknown>
   return code === '42P01' || errno === 1146 || /no such table/i.test(String(message ?? ''))
 }
 

@@ -13,6 +13,13 @@ interface Entry extends OpenClaim {
   readonly inTransaction: boolean
 }
 
+/** What is known of a query runner. */
+interface Watch {
+  readonly open: Set<Entry>
+  /** Claims on their way. */
+  readonly claiming: Set<Promise<unknown>>
+}
+
 /**
  * A claim comes before its row, so it must be given back when the row is not written. TypeORM has no hook for
  * that (`afterQuery` does not tell of failures in all versions and drivers, and nothing tells of a statement that
@@ -23,7 +30,7 @@ interface Entry extends OpenClaim {
 export class OpenClaims {
   readonly #statements: LedgerStatements
   readonly #lease: number
-  readonly #watched = new WeakMap<QueryRunner, Set<Entry>>()
+  readonly #watched = new WeakMap<QueryRunner, Watch>()
 
   /** @param lease in milliseconds, begun anew when a claim is given back */
   constructor(statements: LedgerStatements, lease: number) {
@@ -31,25 +38,33 @@ export class OpenClaims {
     this.#lease = lease
   }
 
-  add(runner: QueryRunner, claims: readonly OpenClaim[]): void {
-    const open = this.#watched.get(runner) ?? this.#watch(runner)
-    for (const claim of claims) open.add({ ...claim, inTransaction: runner.isTransactionActive })
+  /** Runs `claim`, and from then on looks after what it has claimed. */
+  async add(runner: QueryRunner, claim: () => Promise<readonly OpenClaim[]>): Promise<void> {
+    const inTransaction = runner.isTransactionActive
+    const { open, claiming } = this.#watched.get(runner) ?? this.#watch(runner)
+    const running = claim()
+    claiming.add(running)
+    try {
+      for (const claimed of await running) open.add({ ...claimed, inTransaction })
+    } finally {
+      claiming.delete(running)
+    }
   }
 
   /** To be called at the end of a transaction: its claims have shared its fate. */
   forgetTransaction(runner: QueryRunner): void {
-    const open = this.#watched.get(runner) ?? []
-    for (const entry of open) if (entry.inTransaction) this.#watched.get(runner)?.delete(entry)
+    const open = this.#watched.get(runner)?.open ?? new Set()
+    for (const entry of open) if (entry.inTransaction) open.delete(entry)
   }
 
-  #watch(runner: QueryRunner): Set<Entry> {
-    const open = new Set<Entry>()
-    this.#watched.set(runner, open)
+  #watch(runner: QueryRunner): Watch {
+    const watch: Watch = { open: new Set(), claiming: new Set() }
+    this.#watched.set(runner, watch)
     const query = runner.query.bind(runner) as (...args: unknown[]) => Promise<unknown>
     const release = runner.release.bind(runner)
     Object.assign(runner, {
       query: async (sql: string, parameters?: unknown, ...rest: unknown[]) => {
-        const concerned = open.size === 0 ? [] : take(open, parameters)
+        const concerned = watch.open.size === 0 ? [] : take(watch.open, parameters)
         if (concerned.length === 0) return query(sql, parameters, ...rest)
         try {
           return await query(sql, parameters, ...rest)
@@ -59,11 +74,12 @@ export class OpenClaims {
         }
       },
       release: async () => {
-        await this.#releaseUnsent(runner, open)
+        // A runner that everybody shares is released by anybody at any time; that means nothing.
+        if (this.#statements.dialect.ownPool) await this.#giveUnsentBack(runner, watch)
         return release()
       },
     })
-    return open
+    return watch
   }
 
   /** Whether the failed statement left nothing behind, and our claim is still there. */
@@ -74,12 +90,11 @@ export class OpenClaims {
   }
 
   /** The operation ends without having sent its statement: another hook failed, for example. */
-  async #releaseUnsent(runner: QueryRunner, open: Set<Entry>): Promise<void> {
-    // A shared runner is released by everybody at any time.
-    if (!this.#statements.dialect.ownPool || open.size === 0) return
+  async #giveUnsentBack(runner: QueryRunner, { open, claiming }: Watch): Promise<void> {
+    await Promise.allSettled(claiming)
     const unsent = [...open].filter(({ inTransaction }) => !inTransaction)
     open.clear()
-    if (!runner.isReleased && unsent.length > 0) await this.#giveBack(runner, unsent)
+    if (!runner.isReleased) await this.#giveBack(runner, unsent)
   }
 
   #giveBack(runner: QueryRunner, claims: readonly OpenClaim[]): Promise<void> {

@@ -1,4 +1,5 @@
 import { DataSource, type DataSourceOptions } from 'typeorm'
+import { StorageError } from '../core/errors.js'
 import type { LedgerConnection } from './ledger-connection.js'
 import { execute, type Statement } from './ledger-statements.js'
 
@@ -6,6 +7,8 @@ const POOL_SIZE = 3
 // In milliseconds. An upload rather fails than waits for ever.
 const CONNECT_TIMEOUT = 5000
 const QUERY_TIMEOUT = 10_000
+/** mysql2 bounds neither the wait for a connection nor a statement. */
+const DEADLINE = 20_000
 
 /**
  * A small pool of its own. A second connection from the application's pool would deadlock: all of that pool may
@@ -25,6 +28,18 @@ export class PoolConnection implements LedgerConnection {
   }
 
   async run(statement: Statement): Promise<number> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(busy()), DEADLINE)
+    })
+    try {
+      return await Promise.race([this.#run(statement), late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async #run(statement: Statement): Promise<number> {
     const runner = this.#dataSource.createQueryRunner()
     try {
       const { hit } = await execute(runner, statement)
@@ -73,4 +88,11 @@ function pool(type: string): object {
   return type === 'postgres'
     ? { max: POOL_SIZE, min: 0, connectionTimeoutMillis: CONNECT_TIMEOUT, query_timeout: QUERY_TIMEOUT }
     : { connectionLimit: POOL_SIZE, maxIdle: POOL_SIZE, connectTimeout: CONNECT_TIMEOUT }
+}
+
+function busy(): StorageError {
+  return new StorageError(
+    'ERR_LEDGER_BUSY',
+    `The database of the file ledger did not answer within ${DEADLINE / 1000} seconds.`,
+  )
 }

@@ -78,9 +78,15 @@ export interface Line {
   expires_at: string | number | null
 }
 
-/** The ledger as it stands, by key. */
+/** The ledger as it stands. */
 export async function ledgerOf(dataSource: DataSource, table = 'file_ledger'): Promise<Line[]> {
-  return dataSource.query(`SELECT * FROM ${table} ORDER BY created_at, object_key`)
+  const lines: Line[] = await dataSource.query(`SELECT * FROM ${table} ORDER BY created_at, object_key`)
+  // MariaDB gives the key as bytes.
+  return lines.map(line => ({
+    ...line,
+    backend: String(line.backend),
+    object_key: String(line.object_key),
+  }))
 }
 
 /** How many lines are in each state. */

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { DataSourceOptions } from 'typeorm'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { DataSourceOptions, EntitySubscriberInterface } from 'typeorm'
 import { expect, it } from 'vitest'
 import { describeWithPostgres, freshDatabase } from '../support/postgres.js'
 import { house, ledgerOf, stateOf, states, upload } from './databases.js'
@@ -93,6 +94,24 @@ describeWithPostgres('on PostgreSQL', () => {
     await expect(work).rejects.toThrow()
     expect(await stateOf(home.dataSource, old)).toBe('attached')
     expect(await stateOf(home.dataSource, file)).toBe('pending')
+  })
+
+  it.each([0, 30])('a claim whose statement was never sent is given back (veto after %i ms)', async delay => {
+    const home = await house(fresh, [Order])
+    const veto: EntitySubscriberInterface = {
+      listenTo: () => Order,
+      beforeInsert: async () => {
+        await sleep(delay)
+        throw new Error('veto')
+      },
+    }
+    home.dataSource.subscribers.push(veto)
+    const file = await upload(home, ORDER_RULES)
+    await expect(home.dataSource.getRepository(Order).insert({ file })).rejects.toThrow('veto')
+    expect(await states(home.dataSource)).toEqual({ pending: 1 })
+    home.dataSource.subscribers.pop()
+    await home.dataSource.getRepository(Order).insert({ file })
+    expect(await states(home.dataSource)).toEqual({ attached: 1 })
   })
 
   it('the ledger can lie in a schema of its own', async () => {
