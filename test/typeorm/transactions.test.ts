@@ -1,3 +1,4 @@
+import type { EntitySubscriberInterface } from 'typeorm'
 import { expect, it } from 'vitest'
 import { describeOnDatabases, house, stateOf, states, upload } from './databases.js'
 import { Contract, ORDER_RULES, Order } from './entities.js'
@@ -68,6 +69,26 @@ describeOnDatabases('a transaction', fresh => {
     await expect(work).rejects.toThrow('no')
     expect(await stateOf(home.dataSource, kept)).toBe('attached')
     expect(await stateOf(home.dataSource, undone)).toBe('pending')
+  })
+})
+
+describeOnDatabases('a savepoint that is rolled back while our hooks are under way', fresh => {
+  it('claims nothing afterwards in the transaction around it', async () => {
+    const home = await house(fresh, [Order])
+    const [old, file] = [await upload(home, ORDER_RULES), await upload(home, ORDER_RULES)]
+    const { id } = await home.dataSource.getRepository(Order).save({ title: 'x', file: old })
+    const veto: EntitySubscriberInterface = {
+      listenTo: () => Order,
+      beforeUpdate: () => Promise.reject(new Error('veto')),
+    }
+    home.dataSource.subscribers.push(veto)
+    await home.dataSource.transaction(async manager => {
+      const nested = manager.transaction(savepoint => savepoint.save(Order, { id, file }))
+      await expect(nested).rejects.toThrow('veto')
+      await manager.query('SELECT 1')
+    })
+    expect(await stateOf(home.dataSource, file)).toBe('pending')
+    expect(await stateOf(home.dataSource, old)).toBe('attached')
   })
 })
 
