@@ -1,6 +1,5 @@
 import type { Backends } from './backends.js'
 import { endBody, takeBody } from './body.js'
-import { contentDisposition, type Disposition } from './content-disposition.js'
 import type {
   Driver,
   GetOptions,
@@ -15,11 +14,11 @@ import type {
 import { StorageError } from './errors.js'
 import { publish } from './events.js'
 import { assertObjectKey, keyPrefix, SHARED_TENANT, type Tenancy } from './key.js'
-import { isActiveType } from './media-type.js'
 import type { ProxyUrls } from './proxy-url.js'
 import { scopeDriver } from './scoped-driver.js'
 import type { FileAddress } from './stored-file.js'
 import { getTenant, isSystem, tryGetTenant } from './tenant.js'
+import { answerOf, type FileFacts, factsOf } from './url-answer.js'
 import type { UrlPolicy, UrlRequest } from './url-policy.js'
 
 /** A logical area with its rules. */
@@ -46,12 +45,6 @@ export interface DiskContext {
   readonly urlPolicy: UrlPolicy
   /** The name of the backend that new files of this tenant go to. */
   writeTo(tenant: string | null): string
-}
-
-/** What signing may know of a file besides its address. */
-interface FileFacts {
-  readonly name?: string
-  readonly type?: string
 }
 
 /**
@@ -112,10 +105,16 @@ export class Disk {
     await (await this.#driver(address)).delete(address.key, options)
   }
 
-  /** Copies an object to another key of its owner, on its own backend. @throws ERR_FILE_NOT_FOUND, ERR_SYSTEM_REQUIRED */
+  /**
+   * Copies an object to another key of its owner, on its own backend.
+   *
+   * @throws ERR_FILE_NOT_FOUND, ERR_SYSTEM_REQUIRED, ERR_FILE_EXISTS where the disk does not allow to overwrite
+   */
   async copy(target: string | FileAddress, toKey: string, options?: OperationOptions): Promise<FileAddress> {
     const address = this.address(target, 'copy')
-    await (await this.#driver(address)).copy(address.key, toKey, options)
+    const driver = await this.#driver(address)
+    if (this.options.overwrite !== 'allow') await assertFree(driver, toKey, options)
+    await driver.copy(address.key, toKey, options)
     return { ...address, key: toKey }
   }
 
@@ -166,8 +165,7 @@ export class Disk {
       Date.now(),
     )
     const objectKey = this.objectKey(address)
-    const contentType = facts.type
-    const contentDisposition = dispositionOf(disposition, request.filename ?? facts.name, facts.type)
+    const { contentType, contentDisposition } = answerOf(facts, disposition, request.filename)
     const driver = backends.get(address.backend)
     if (driver.signUrl === undefined) {
       const expires = at / 1000 + expiresIn
@@ -256,21 +254,16 @@ function isWrite(operation: string): boolean {
   return operation === 'put' || operation === 'delete' || operation === 'copy'
 }
 
-function factsOf(target: string | (FileAddress & FileFacts)): FileFacts {
-  return typeof target === 'string' ? {} : target
-}
-
-/**
- * What the answer shall say. Active content is never shown in the window. Where the type is not known here, only
- * what was stored with the object knows whether it may be: nothing of ours makes it `inline` then.
- */
-function dispositionOf(
-  asked: Disposition | undefined,
-  name: string | undefined,
-  type: string | undefined,
-): string | undefined {
-  const isSafe = type !== undefined && !isActiveType(type)
-  if (type !== undefined && !isSafe) return contentDisposition('attachment', name ?? 'file')
-  if (name !== undefined) return contentDisposition(isSafe ? (asked ?? 'inline') : 'attachment', name)
-  return isSafe || asked === 'attachment' ? asked : undefined
+/** No backend copies under a condition, so this is a look and not a lock. New keys are random anyway. */
+async function assertFree(driver: Driver, key: string, options?: OperationOptions): Promise<void> {
+  try {
+    await driver.head(key, options)
+  } catch (error) {
+    if (StorageError.is(error, 'ERR_FILE_NOT_FOUND')) return
+    throw error
+  }
+  throw new StorageError('ERR_FILE_EXISTS', 'There is an object under this key already.', {
+    operation: 'copy',
+    key,
+  })
 }

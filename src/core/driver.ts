@@ -18,9 +18,11 @@ export interface Driver {
 
   /**
    * Stores an object whole or not at all: when the body fails, when `signal` aborts or when the backend
-   * answers with an error, no object and no part of one is left.
+   * answers with an error, no object and no part of one is left. The body is consumed or destroyed. A StorageError
+   * of the body or of the signal comes through as it is.
    *
    * @throws ERR_FILE_EXISTS when `ifNoneMatch` is `*` and the key is taken; the object there is untouched.
+   *   ERR_UPLOAD_ABORTED when the body fails, was read before, or is not as long as `size` says
    */
   put(key: string, body: PutBody, options: PutOptions): Promise<PutResult>
 

@@ -54,3 +54,11 @@ export function matchesType(pattern: string, type: string): boolean {
   if (pattern === type) return true
   return pattern.endsWith('/*') && type.startsWith(pattern.slice(0, -1)) && !isActiveType(type)
 }
+
+/**
+ * The type as it is served: text is UTF-8 (it is checked when it is stored), and says so. Browsers take text
+ * without a charset for windows-1252 (WHATWG Encoding, section 4.2).
+ */
+export function withCharset(type: string): string {
+  return type.startsWith('text/') && !type.includes(';') ? `${type}; charset=utf-8` : type
+}

@@ -16,7 +16,7 @@ const requestTenants = new WeakMap<object, string>()
  *
  * @throws ERR_TENANT_INVALID before `fn` is called
  * @example
- * await runWithTenant('acme', () => storeFile(storage, pdf, { folder: 'invoices' }))
+ * await runWithTenant('acme', () => storeFile(storage, pdf, rules, { name: 'invoice.pdf' }))
  */
 export function runWithTenant<T>(tenant: string, fn: () => T): T {
   assertTenantId(tenant)

@@ -1,5 +1,5 @@
 import { constants, type Stats } from 'node:fs'
-import { type FileHandle, link, lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, link, lstat, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type BodyOptions, readBody } from '../../core/body.js'
 import type { PutBody } from '../../core/driver.js'
@@ -37,15 +37,6 @@ export async function flush(path: string): Promise<Stats> {
     return await handle.stat()
   } finally {
     await handle.close()
-  }
-}
-
-/** Makes a folder and those above it. @returns the first one that was missing */
-export async function makeFolder(path: string): Promise<string | undefined> {
-  try {
-    return await mkdir(path, { recursive: true, mode: 0o750 })
-  } catch (error) {
-    throw hasCode(error, 'EEXIST', 'ENOTDIR') ? cannotHold(error) : error
   }
 }
 

@@ -1,8 +1,9 @@
-import { lstat, mkdir, realpath } from 'node:fs/promises'
+import { lstat, realpath } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { StorageError } from '../../core/errors.js'
 import { assertListPrefix, assertObjectKey } from '../../core/key.js'
 import { fileSystemError, hasCode } from './local-errors.js'
+import { makeFolder } from './make-folder.js'
 
 /** The driver's own folder below the root: temporary files and metadata. No key reaches it. */
 const PRIVATE_FOLDER = '.tenant-files'
@@ -29,7 +30,7 @@ export class GuardedRoot {
   /** Makes the root. @throws ERR_CONFIG, ERR_BACKEND_DENIED, ERR_DISK_FULL */
   async open(): Promise<void> {
     try {
-      await mkdir(join(this.#configured, PRIVATE_FOLDER, 'tmp'), { recursive: true, mode: 0o750 })
+      await makeFolder(join(this.#configured, PRIVATE_FOLDER, 'tmp'))
       this.#real = await realpath(this.#configured)
     } catch (error) {
       if (!hasCode(error, 'EEXIST', 'ENOTDIR')) throw fileSystemError(error, 'ready')
@@ -82,18 +83,20 @@ async function assertNoLink(path: string): Promise<void> {
   } catch (error) {
     // What does not exist yet is judged by the folder it will lie in; a link to nowhere does exist.
     if (hasCode(error, 'ENOENT')) {
-      if (await exists(path)) throw invalidKey()
-      return assertNoLink(dirname(path))
+      const kind = await kindOf(path)
+      if (kind === 'link') throw invalidKey()
+      // Another upload has made it since: what it is now, counts.
+      return assertNoLink(kind === 'missing' ? dirname(path) : path)
     }
     if (hasCode(error, 'ENOTDIR')) return
     throw StorageError.is(error) ? error : fileSystemError(error, 'resolve')
   }
 }
 
-async function exists(path: string): Promise<boolean> {
+async function kindOf(path: string): Promise<'missing' | 'link' | 'other'> {
   return lstat(path).then(
-    () => true,
-    () => false,
+    stats => (stats.isSymbolicLink() ? 'link' : 'other'),
+    () => 'missing',
   )
 }
 

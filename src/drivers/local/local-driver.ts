@@ -20,10 +20,11 @@ import type {
 } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 import { assertObjectKey } from '../../core/key.js'
-import { flush, flushFolders, makeFolder, nameFile, sweep, writeDurably } from './durable-file.js'
+import { flush, flushFolders, nameFile, sweep, writeDurably } from './durable-file.js'
 import { listFolder } from './folder-listing.js'
 import { GuardedRoot } from './guarded-root.js'
-import { fileSystemError, hasCode, notFound } from './local-errors.js'
+import { cannotHold, fileSystemError, hasCode, notFound } from './local-errors.js'
+import { makeFolder } from './make-folder.js'
 import { type ObjectHeaders, Sidecars } from './sidecar.js'
 
 /** Where {@link LocalDriver} keeps its files. */
@@ -163,7 +164,9 @@ export class LocalDriver implements Driver {
   async #publish(file: FinishedFile): Promise<void> {
     const { key, path, temporary, stats, headers, ifNoneMatch, signal } = file
     const placeSidecar = await this.#sidecars.prepare(key, headers, stats, sidecarOf(temporary))
-    const firstMade = await makeFolder(dirname(path))
+    const firstMade = await makeFolder(dirname(path)).catch(error => {
+      throw hasCode(error, 'EEXIST', 'ENOTDIR') ? cannotHold(error) : error
+    })
     throwIfAborted(signal)
     await nameFile(temporary, path, ifNoneMatch)
     try {

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import type { Stats } from 'node:fs'
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import mimeTypes from 'mime-types'
 import type { PutOptions } from '../../core/driver.js'
 import type { GuardedRoot } from './guarded-root.js'
 import { hasCode } from './local-errors.js'
+import { makeFolder } from './make-folder.js'
 
 /** What a file system has no place for. */
 export type ObjectHeaders = Pick<PutOptions, 'contentType' | 'contentDisposition' | 'cacheControl'>
@@ -45,7 +46,7 @@ export class Sidecars {
     if (isPlain(key, headers)) return () => rm(path, { force: true })
     const { contentType, contentDisposition, cacheControl } = headers
     const sidecar: Sidecar = { ...fingerprint(stats), contentType, contentDisposition, cacheControl }
-    await mkdir(dirname(path), { recursive: true, mode: 0o750 })
+    await makeFolder(dirname(path))
     await writeFile(temporary, JSON.stringify(sidecar), { flag: 'wx', mode: 0o640 })
     return () => rename(temporary, path)
   }
