@@ -112,6 +112,8 @@ export class Disk {
    */
   async copy(target: string | FileAddress, toKey: string, options?: OperationOptions): Promise<FileAddress> {
     const address = this.address(target, 'copy')
+    // Before anything is asked about the other key.
+    assertObjectKey(this.objectKey(address))
     const driver = await this.#driver(address)
     if (this.options.overwrite !== 'allow') await assertFree(driver, toKey, options)
     await driver.copy(address.key, toKey, options)

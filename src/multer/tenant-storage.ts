@@ -29,7 +29,7 @@ export type FieldRules = Readonly<Record<string, FileRules>>
  * and `mimetype` are the true ones.
  *
  * @param rules for every field, or by field name: then an unlisted field is refused
- * @throws ERR_CONFIG
+ * @throws ERR_CONFIG, ERR_DISK_UNKNOWN
  * @example
  * const upload = multer({ storage: tenantStorage(storage, rulesOf(OrderFile, 'file')) })
  * app.post('/orders', upload.single('file'), async (req, res) => {
@@ -50,7 +50,7 @@ class TenantStorage implements StorageEngine {
 
   constructor(storage: Storage, rules: FileRules | FieldRules) {
     this.#storage = storage
-    this.#rulesOf = rulesByField(rules)
+    this.#rulesOf = rulesByField(rules, each => resolveFor(storage, each))
   }
 
   _handleFile(req: Request, file: Express.Multer.File, callback: HandleCallback): void {
@@ -115,17 +115,27 @@ function inTenantOf<Args extends unknown[]>(
     tenant === undefined ? callback(...args) : runWithTenant(tenant, () => callback(...args))
 }
 
-function rulesByField(rules: FileRules | FieldRules): (field: string) => ResolvedRules {
+function rulesByField(
+  rules: FileRules | FieldRules,
+  resolve: (rules: FileRules) => ResolvedRules,
+): (field: string) => ResolvedRules {
   if (isFileRules(rules)) {
-    const resolved = resolveRules(rules)
+    const resolved = resolve(rules)
     return () => resolved
   }
-  const fields = new Map(Object.entries(rules).map(([field, each]) => [field, resolveRules(each)]))
+  const fields = new Map(Object.entries(rules).map(([field, each]) => [field, resolve(each)]))
   return field => {
     const resolved = fields.get(field)
     if (resolved !== undefined) return resolved
     throw new StorageError('ERR_FIELD_UNEXPECTED', 'This form field takes no file.')
   }
+}
+
+/** A disk that is not there is a fault of the set-up, and shows at start-up rather than at the first upload. */
+function resolveFor(storage: Storage, rules: FileRules): ResolvedRules {
+  const resolved = resolveRules(rules)
+  storage.disk(resolved.disk)
+  return resolved
 }
 
 function isFileRules(rules: FileRules | FieldRules): rules is FileRules {

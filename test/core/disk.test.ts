@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -31,7 +32,7 @@ const METHODS: Record<string, Attempt> = {
   get: (disk, target) => disk.get(target),
   head: (disk, target) => disk.head(target),
   delete: (disk, target) => disk.delete(target),
-  copy: (disk, target) => disk.copy(target, 'copy.txt'),
+  copy: (disk, target) => disk.copy(target, `copy-${randomUUID()}.txt`),
   url: (disk, target) => disk.url(target),
   signedUrl: (disk, target) => disk.signedUrl(target),
 }
@@ -71,7 +72,7 @@ describe.each(methods)('%s on a disk with tenants', (name, attempt) => {
       }
     })
     expect(spy.keys.length).toBeGreaterThan(0)
-    for (const key of spy.keys) expect(key).toMatch(/^media\/acme\/(a|new|copy)\.txt$/)
+    for (const key of spy.keys) expect(key).toMatch(/^media\/acme\/(a|new|copy-[\w-]+)\.txt$/)
   })
 
   it.each([
@@ -220,6 +221,15 @@ it('no method of a disk ever names a key of another tenant to the backend', asyn
 })
 
 describe('copy', () => {
+  it('replaces nothing on a disk that does not allow to overwrite', async () => {
+    await runWithTenant('acme', async () => {
+      await media.put('a.txt', Buffer.from('one'), TEXT)
+      await media.put('b.txt', Buffer.from('two'), TEXT)
+      expect(await codeOf(() => media.copy('a.txt', 'b.txt'))).toBe('ERR_FILE_EXISTS')
+      expect((await media.head('b.txt')).size).toBe(3)
+    })
+  })
+
   it.each(['../acme-corp/a.txt', '/a', '', '..', 'a/../../b'])(
     'refuses the target key %j before the backend is called',
     async to => {
@@ -227,6 +237,21 @@ describe('copy', () => {
       expect(spy.calls).toEqual([])
     },
   )
+
+  it('replaces no file, unless the disk allows it', async () => {
+    await runWithTenant('acme', async () => {
+      for (const key of ['a.txt', 'b.txt']) await media.put(key, Buffer.from(key), TEXT)
+      expect(await codeOf(() => media.copy('a.txt', 'b.txt'))).toBe('ERR_FILE_EXISTS')
+      expect(await codeOf(() => media.copy('a.txt', 'a.txt'))).toBe('ERR_FILE_EXISTS')
+      expect(await text((await media.get('b.txt')).body)).toBe('b.txt')
+    })
+    await runAsSystem('a test', async () => {
+      const files = storage.disk('static')
+      for (const key of ['a.css', 'b.css']) await files.put(key, Buffer.from(key), TEXT)
+      await files.copy('a.css', 'b.css')
+      expect(await text((await files.get('b.css')).body)).toBe('a.css')
+    })
+  })
 
   it('stays on the backend of its source', async () => {
     const other = new SpyDriver()

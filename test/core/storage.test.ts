@@ -229,7 +229,7 @@ describe('an address that serveFiles is asked for', () => {
       address: { disk: 'media', backend: 'local', tenant: 'acme', key: 'f/a b.txt' },
       visibility: 'private',
       expires: Date.UTC(2026, 10, 23, 13) / 1000,
-      contentType: 'text/plain',
+      contentType: 'text/plain; charset=utf-8',
       contentDisposition: `inline; filename="a.txt"; filename*=UTF-8''%C3%A4.txt`,
     })
   })

@@ -119,10 +119,10 @@ describeWithS3('the order desk on Ceph', () => {
 
       it('refuses a tampered address, and the object without one', async () => {
         const { file } = await upload()
-        const last = file.url.endsWith('0') ? '1' : '0'
-        expect((await curl(file.url.replace(/X-Amz-Signature=./, `X-Amz-Signature=${last}`))).status).toBe(
-          403,
-        )
+        const tampered = file.url.replace(/(X-Amz-Signature=)(.)/, (_all, name, first) => {
+          return name + (first === '0' ? '1' : '0')
+        })
+        expect((await curl(tampered)).status).toBe(403)
         expect((await curl(file.url.split('?')[0] ?? '')).status).toBe(403)
       })
 
