@@ -6,6 +6,7 @@ import {
   readdirSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -166,14 +167,16 @@ describe('a put', () => {
 
 const mounts: string[] = []
 afterAll(() => {
-  for (const folder of mounts.splice(0)) execFileSync('umount', [folder])
+  for (const folder of mounts.splice(0)) execFileSync('/bin/umount', [folder])
 })
 
 /** A file system of one MiB, or undefined where this user may not mount one. */
 function smallDisk(): string | undefined {
   const folder = tempDir()
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m,nr_inodes=64', 'none', folder], { stdio: 'ignore' })
+    execFileSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=1m,nr_inodes=64', 'none', folder], {
+      stdio: 'ignore',
+    })
     mounts.push(folder)
     return folder
   } catch {
@@ -241,7 +244,7 @@ describe('getting ready', () => {
   it('works through a link to the root itself', async () => {
     const real = tempDir()
     const link = path.join(tempDir(), 'link')
-    execFileSync('ln', ['-s', real, link])
+    symlinkSync(real, link)
     const { driver } = await newDriver(link)
     await driver.put(KEY, Buffer.from('x'), TEXT)
     expect(existsSync(path.join(real, KEY))).toBe(true)
@@ -294,7 +297,7 @@ describe('getting ready', () => {
     if (root === undefined) return
     const { driver } = await newDriver(root)
     await driver.put(KEY, Buffer.from('x'), TEXT)
-    execFileSync('mount', ['-o', 'remount,ro', root])
+    execFileSync('/bin/mount', ['-o', 'remount,ro', root])
     expect(await codeOf(() => driver.put('b', Buffer.from('x'), TEXT))).toBe('ERR_BACKEND_DENIED')
     expect(await codeOf(() => driver.delete(KEY))).toBe('ERR_BACKEND_DENIED')
     expect(await codeOf(() => driver.copy(KEY, 'b'))).toBe('ERR_BACKEND_DENIED')
