@@ -3,6 +3,7 @@ import {
   chmodSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   rmSync,
   statSync,
@@ -10,6 +11,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
@@ -170,20 +172,28 @@ afterAll(() => {
   for (const folder of mounts.splice(0)) execFileSync('/bin/umount', [folder])
 })
 
-/** A file system of one MiB, or undefined where this user may not mount one. */
-function smallDisk(): string | undefined {
-  const folder = tempDir()
-  try {
-    execFileSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=1m,nr_inodes=64', 'none', folder], {
-      stdio: 'ignore',
-    })
-    mounts.push(folder)
-    return folder
-  } catch {
-    return undefined
-  }
+/** A file system of one MiB and 64 files. */
+function smallDisk(folder = tempDir()): string {
+  execFileSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=1m,nr_inodes=64', 'none', folder], {
+    stdio: 'ignore',
+  })
+  mounts.push(folder)
+  return folder
 }
-const canMount = process.platform === 'linux' && process.getuid?.() === 0
+
+/** Only root may mount one, and in many containers not even root. */
+const canMount = (() => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'tenant-files-mount-'))
+  try {
+    smallDisk(folder)
+    execFileSync('/bin/umount', [mounts.pop() ?? folder])
+    return true
+  } catch {
+    return false
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})()
 
 describe.runIf(canMount)('a full disk', () => {
   it.each([
@@ -193,7 +203,6 @@ describe.runIf(canMount)('a full disk', () => {
     'refuses %s with ERR_DISK_FULL, leaves nothing, and works on when there is room',
     async (_, makeBody) => {
       const root = smallDisk()
-      if (root === undefined) return
       const { driver } = await newDriver(root)
       const body = makeBody()
       const error = await driver.put(KEY, body, TEXT).catch((reason: unknown) => reason)
@@ -207,7 +216,6 @@ describe.runIf(canMount)('a full disk', () => {
 
   it('on which an object fits but not its headers keeps neither', async () => {
     const root = smallDisk()
-    if (root === undefined) return
     const { driver } = await newDriver(root)
     mkdirSync(path.join(root, 'media/acme/f'), { recursive: true })
     await driver.put('media/acme/f/first.txt', Buffer.from('x'), { ...TEXT, cacheControl: 'no-store' })
@@ -291,10 +299,8 @@ describe('getting ready', () => {
     expect(await keysOf(driver)).toEqual(['old'])
   })
 
-  it('fails with ERR_BACKEND_DENIED where the system lets nobody write', async () => {
-    if (!canMount) return
+  it.runIf(canMount)('fails with ERR_BACKEND_DENIED where the system lets nobody write', async () => {
     const root = smallDisk()
-    if (root === undefined) return
     const { driver } = await newDriver(root)
     await driver.put(KEY, Buffer.from('x'), TEXT)
     execFileSync('/bin/mount', ['-o', 'remount,ro', root])
@@ -307,13 +313,16 @@ describe('getting ready', () => {
     )
   })
 
-  it('fails with ERR_BACKEND_DENIED where this user may not write', async () => {
-    if (process.getuid?.() === 0) return // root may always
-    const root = tempDir()
-    chmodSync(root, 0o500)
-    expect(await codeOf(() => new LocalDriver({ root }).ready())).toBe('ERR_BACKEND_DENIED')
-    chmodSync(root, 0o700)
-  })
+  // root may always
+  it.runIf(process.getuid?.() !== 0)(
+    'fails with ERR_BACKEND_DENIED where this user may not write',
+    async () => {
+      const root = tempDir()
+      chmodSync(root, 0o500)
+      expect(await codeOf(() => new LocalDriver({ root }).ready())).toBe('ERR_BACKEND_DENIED')
+      chmodSync(root, 0o700)
+    },
+  )
 })
 
 it('a storage folder that is removed under the driver is a failure of the backend, and no missing file', async () => {
