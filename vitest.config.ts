@@ -23,7 +23,8 @@ export default defineConfig({
     env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 20_000,
+    // For a machine that does three other things meanwhile. No test is about time.
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 30_000,
     // a report for .ci/run to count by

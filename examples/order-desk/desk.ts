@@ -1,7 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import type { Express } from 'express'
-import libsql from 'libsql'
 import type { Storage } from 'tenant-files'
 import { storageFromEnv } from 'tenant-files/env'
 import { withFiles } from 'tenant-files/typeorm'
@@ -11,6 +10,7 @@ import { BlogPicture } from './entities/blog-picture.js'
 import { ClassBundle } from './entities/class-bundle.js'
 import { OrderFile } from './entities/order-file.js'
 import { Message, MessageAttachment, Ticket, TicketAttachment } from './entities/ticket.js'
+import { sqliteOptions } from './sqlite.js'
 
 /** The running application and what it stands on. */
 export interface Desk {
@@ -41,5 +41,5 @@ function databaseOf(env: Record<string, string | undefined>): DataSourceOptions 
   if (env.DATABASE_URL) return { ...common, type: 'postgres', url: env.DATABASE_URL }
   const database = env.DATABASE_FILE ?? 'var/order-desk.sqlite'
   mkdirSync(path.dirname(database), { recursive: true })
-  return { ...common, type: 'better-sqlite3', driver: libsql, database }
+  return { ...common, ...sqliteOptions(database) }
 }

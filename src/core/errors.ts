@@ -103,7 +103,9 @@ export class StorageError extends Error {
    * Whether `error` is a StorageError, and has the code if one is given. Works across two copies of this
    * package, where `instanceof` does not.
    */
-  static is(error: unknown, code?: StorageErrorCode): error is StorageError {
+  static is(error: unknown): error is StorageError
+  static is<C extends StorageErrorCode>(error: unknown, code: C): error is StorageError & { readonly code: C }
+  static is(error: unknown, code?: StorageErrorCode): boolean {
     return (
       typeof error === 'object' &&
       error !== null &&

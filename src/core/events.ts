@@ -1,12 +1,11 @@
 import diagnosticsChannel, { type Channel } from 'node:diagnostics_channel'
-import type { StorageError } from './errors.js'
 
 /**
  * What the library tells whoever listens. Each event is a channel of node's `diagnostics_channel` named
  * `tenant-files:<event>`: publishing costs next to nothing while nobody subscribes.
  */
 export interface StorageEvents {
-  /** A file is stored, or the attempt failed and nothing is left of it. */
+  /** A file is stored, or storing it failed. One that is refused by its name, type or first bytes is no attempt. */
   upload: {
     disk: string
     backend: string
@@ -29,8 +28,8 @@ export interface StorageEvents {
   system: { reason: string }
   /** `toJSON` could not give a URL and wrote null. */
   unresolved: { disk: string; backend: string; tenant: string | null; key: string; error: unknown }
-  /** Something is left that needs a later clean-up. */
-  leftover: { backend: string; key: string; error: StorageError | unknown }
+  /** Something is left that needs a later clean-up. The key is the object's, as far as it is known. */
+  leftover: { backend: string; key: string; error: unknown }
   /** The set-up works, but is worth a second look. */
   warning: { code: string; message: string }
 }

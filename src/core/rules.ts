@@ -31,13 +31,22 @@ export interface ResolvedRules {
 }
 
 const DEFAULT_MAX_SIZE = '50mb'
+const RULES = ['disk', 'folder', 'accept', 'maxSize', 'empty']
 
 /**
  * Checks rules and fills in their defaults.
  *
- * @throws ERR_CONFIG for a folder, type or size that is not one
+ * @throws ERR_CONFIG for a folder, type or size that is not one, and for a rule that does not exist: a misspelt
+ *   `maxsize` would be no limit at all
  */
 export function resolveRules(rules: FileRules): ResolvedRules {
+  const unknown = Object.keys(rules).find(rule => !RULES.includes(rule))
+  if (unknown !== undefined) {
+    throw new StorageError(
+      'ERR_CONFIG',
+      `There is no rule "${unknown}" for files. Rules: ${RULES.join(', ')}.`,
+    )
+  }
   const { disk = 'media', folder, accept = ['*/*'], maxSize = DEFAULT_MAX_SIZE, empty = 'refuse' } = rules
   assertPathOfWords(folder, 'folder of a file column')
   if (!Array.isArray(accept) || accept.length === 0 || !accept.every(isTypePattern)) {

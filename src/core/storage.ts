@@ -34,7 +34,7 @@ export interface StorageOptions {
  * @throws ERR_CONFIG, ERR_BACKEND_UNKNOWN
  * @example
  * const storage = createStorage({
- *   secret: process.env.STORAGE_URL_SECRET,
+ *   secret: process.env.STORAGE_URL_SECRET ?? '',
  *   backends: { local: new LocalDriver({ root: 'var/files' }) },
  * })
  */

@@ -15,7 +15,7 @@ export interface StoreFileOptions {
 
 /**
  * Stores bytes of the application itself as a file of the current tenant, through the same pipeline as an
- * upload. Until a row with the file is saved it belongs to nobody, and goes when its lease runs out.
+ * upload. Until a row with the file is saved it belongs to nobody; the ledger knows it as pending.
  *
  * @param body all bytes, or a stream, which is consumed or destroyed
  * @throws ERR_TENANT_REQUIRED, ERR_FILE_NAME, ERR_FILE_EMPTY, ERR_FILE_TYPE, ERR_FILE_TOO_LARGE,

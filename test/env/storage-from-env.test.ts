@@ -1,9 +1,7 @@
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { onStorageEvent, runWithTenant, StorageError } from '../../src/core/index.js'
 import { storageFromEnv } from '../../src/env/index.js'
+import { tempDir } from '../support/temp-dir.js'
 
 const STORAGE_URL_SECRET = 'a secret of more than sixteen characters'
 const S3 = { STORAGE_BACKEND: 's3', STORAGE_URL_SECRET, AWS_STORAGE_BUCKET_NAME: 'files' }
@@ -28,7 +26,7 @@ function warningsOf(env: Record<string, string>): string[] {
 
 describe('storageFromEnv', () => {
   it('keeps files on the local disk when no backend is named', async () => {
-    const root = mkdtempSync(join(tmpdir(), 'tenant-files-env-'))
+    const root = tempDir()
     const storage = storageFromEnv({}, { STORAGE_URL_SECRET, MEDIA_ROOT: root })
     await storage.ready()
     const url = await runWithTenant('acme', async () => {

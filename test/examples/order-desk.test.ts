@@ -66,6 +66,15 @@ describe('the order desk', () => {
       expect(ticket?.attachments.map(({ file }) => file.type)).toEqual(['image/png', 'application/pdf'])
     })
 
+    it('takes the file out of a row', async () => {
+      const headers = { 'x-user': 'anna' }
+      const anna = new Visitor(open.address, 'anna')
+      const answer = await anna.upload('/acme/order-files', await sample('order.pdf'), 'order.pdf')
+      const { id } = (await answer.json()) as Row
+      const emptied = await fetch(`${open.address}/acme/order-files/${id}`, { method: 'PUT', headers })
+      expect(await emptied.json()).toEqual({ id, tenant: 'acme', file: null })
+    })
+
     it('shows a page with the files of one tenant to its own people only', async () => {
       const anna = new Visitor(open.address, 'anna')
       await anna.upload('/acme/order-files', await sample('order.pdf'), '<b>"order".pdf')
