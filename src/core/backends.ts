@@ -4,46 +4,60 @@ import { StorageError } from './errors.js'
 /** A configured backend: its driver, or a function that loads one (so that an SDK is loaded only when needed). */
 export type BackendSource = Driver | (() => Promise<Driver>)
 
+// The ledger keeps the name in a column of that length.
+const NAME = /^[A-Za-z0-9_-]{1,64}$/
+
 /** The configured backends by name. Each stored row remembers the name, so several serve side by side. */
 export class Backends {
   readonly names: readonly string[]
   readonly #sources: ReadonlyMap<string, BackendSource>
   readonly #drivers = new Map<string, Driver>()
-  #ready: Promise<void> | undefined
+  readonly #opening = new Map<string, Promise<Driver>>()
 
+  /** @throws ERR_CONFIG for a name that is no word */
   constructor(sources: Readonly<Record<string, BackendSource>>) {
     this.#sources = new Map(Object.entries(sources))
     this.names = [...this.#sources.keys()]
     for (const [name, source] of this.#sources) {
+      if (!NAME.test(name)) throw invalidName(name)
       if (typeof source !== 'function') this.#drivers.set(name, source)
     }
   }
 
-  /** Loads and warms all drivers, once; a failed attempt may be repeated. */
+  /** Opens all of them. One that fails does not keep the others from it, and may be tried again. */
   async ready(): Promise<void> {
-    this.#ready ??= this.#warm().catch(error => {
-      this.#ready = undefined
-      throw error
-    })
-    await this.#ready
-  }
-
-  /** Waits for all of them, also when one fails: the next attempt must not load a second driver beside a slow one. */
-  async #warm(): Promise<void> {
-    const attempts = await Promise.allSettled(this.names.map(async name => (await this.#load(name)).ready()))
+    const attempts = await Promise.allSettled(this.names.map(name => this.open(name)))
     const failed = attempts.find(attempt => attempt.status === 'rejected')
     if (failed !== undefined) throw failed.reason
   }
 
-  async #load(name: string): Promise<Driver> {
+  /**
+   * The driver of one backend, loaded and warm. It waits for no other backend: one that cannot be reached must
+   * not stop those that can.
+   *
+   * @throws ERR_BACKEND_UNKNOWN, and what the driver's own `ready` throws
+   */
+  open(name: string): Promise<Driver> {
+    const known = this.#opening.get(name)
+    if (known !== undefined) return known
+    const opening = this.#open(name).catch(error => {
+      this.#opening.delete(name)
+      throw error
+    })
+    this.#opening.set(name, opening)
+    return opening
+  }
+
+  async #open(name: string): Promise<Driver> {
     const source = this.#sources.get(name)
     const driver = this.#drivers.get(name) ?? (typeof source === 'function' ? await source() : source)
     if (driver === undefined) throw unknownBackend(name, this.names)
     this.#drivers.set(name, driver)
+    await driver.ready()
     return driver
   }
 
-  /** @throws ERR_BACKEND_UNKNOWN, ERR_NOT_READY before {@link ready} has loaded the driver */
+  /** @throws ERR_BACKEND_UNKNOWN, ERR_NOT_READY before the driver is loaded */
   get(name: string): Driver {
     const driver = this.#drivers.get(name)
     if (driver !== undefined) return driver
@@ -51,9 +65,7 @@ export class Backends {
     throw new StorageError(
       'ERR_NOT_READY',
       'The storage is not ready. Wait for `await storage.ready()` at start-up.',
-      {
-        backend: name,
-      },
+      { backend: name },
     )
   }
 
@@ -63,8 +75,15 @@ export class Backends {
 
   async close(): Promise<void> {
     await Promise.all([...this.#drivers.values()].map(driver => driver.close?.()))
-    this.#ready = undefined
+    this.#opening.clear()
   }
+}
+
+function invalidName(name: string): StorageError {
+  return new StorageError(
+    'ERR_CONFIG',
+    `A backend's name is 1 to 64 letters, digits, "_" or "-"; got ${JSON.stringify(name)}.`,
+  )
 }
 
 function unknownBackend(name: string, known: readonly string[]): StorageError {

@@ -207,6 +207,11 @@ export class Disk {
     }
   }
 
+  /** Opens the backend that the caller's new files go to. @throws ERR_TENANT_REQUIRED, and the backend's errors */
+  async ready(): Promise<void> {
+    await this.#context.backends.open(this.#context.writeTo(this.#owner()))
+  }
+
   /** The whole key of an object, as its backend knows it. @throws ERR_KEY_INVALID, ERR_TENANT_INVALID */
   objectKey(address: FileAddress): string {
     assertObjectKey(address.key)
@@ -216,8 +221,7 @@ export class Disk {
   }
 
   async #driver(address: FileAddress): Promise<Driver> {
-    await this.#context.backends.ready()
-    const driver = this.#context.backends.get(address.backend)
+    const driver = await this.#context.backends.open(address.backend)
     return scopeDriver(driver, keyPrefix(this.options, address.tenant))
   }
 

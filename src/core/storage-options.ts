@@ -1,6 +1,7 @@
 import type { DiskOptions } from './disk.js'
 import { StorageError } from './errors.js'
 import { assertPathOfWords } from './key.js'
+import type { UrlOptions } from './url-policy.js'
 import { assertSeconds } from './url-policy.js'
 
 /** The disks of a storage that names none. */
@@ -75,4 +76,15 @@ export function resolveUploads(options: UploadOptions = {}): Readonly<Required<U
     )
   }
   return Object.freeze({ idleTimeout, deadline })
+}
+
+/** @throws ERR_CONFIG for a URL rule that names a disk which is not there: it would silently never fit */
+export function assertRules(
+  urls: UrlOptions | undefined,
+  disks: Readonly<Record<string, DiskOptions>>,
+): void {
+  const named = (urls?.rules ?? []).flatMap(rule => rule.disks ?? [])
+  const unknown = named.find(name => !Object.hasOwn(disks, name))
+  if (unknown === undefined) return
+  throw new StorageError('ERR_CONFIG', `A URL rule names the disk "${unknown}", which is not configured.`)
 }

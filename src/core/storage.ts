@@ -6,7 +6,13 @@ import { StorageError } from './errors.js'
 import { parseObjectKey } from './key.js'
 import { LedgerRegistry, type LedgerResolver } from './ledger-registry.js'
 import { ProxyUrls } from './proxy-url.js'
-import { assertDisks, DEFAULT_DISKS, resolveUploads, type UploadOptions } from './storage-options.js'
+import {
+  assertDisks,
+  assertRules,
+  DEFAULT_DISKS,
+  resolveUploads,
+  type UploadOptions,
+} from './storage-options.js'
 import type { FileAddress, StoredFileData, StoredFileHome } from './stored-file.js'
 import { type UrlOptions, UrlPolicy, type UrlRequest } from './url-policy.js'
 
@@ -54,6 +60,7 @@ export class Storage implements StoredFileHome {
   constructor(options: StorageOptions) {
     const { secret, baseUrl = '/files', backends, disks = DEFAULT_DISKS, urls, ledgerOf, uploads } = options
     assertDisks(disks)
+    assertRules(urls, disks)
     this.uploads = resolveUploads(uploads)
     this.ledgers = new LedgerRegistry(ledgerOf)
     this.#backends = new Backends(backends)
@@ -128,7 +135,7 @@ export class Storage implements StoredFileHome {
 
   /** @internal */
   async signedUrlOf(file: StoredFileData, request: UrlRequest): Promise<string> {
-    await this.ready()
+    await this.#backends.open(file.backend)
     return this.disk(file.disk).signedUrl(file, request, file)
   }
 

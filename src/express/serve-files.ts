@@ -60,7 +60,6 @@ async function find(
   left: AbortSignal,
 ): Promise<Found | undefined> {
   try {
-    await storage.ready()
     if (req.method === 'HEAD') return { info: await stat(storage, file, left) }
     return await read(storage, file, req, res, left)
   } catch (error) {

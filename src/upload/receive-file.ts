@@ -43,7 +43,7 @@ export async function receiveFile(
   const abort = new AbortController()
   const release = tie(source, meter, abort, incoming.signal, deadline)
   try {
-    await storage.ready()
+    await disk.ready()
     return await store(storage, disk, rules, incoming.name, meter, abort.signal)
   } catch (error) {
     throw firstCause(error, abort.signal)

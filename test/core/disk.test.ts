@@ -36,7 +36,7 @@ const METHODS: Record<string, Attempt> = {
   url: (disk, target) => disk.url(target),
   signedUrl: (disk, target) => disk.signedUrl(target),
 }
-const WITHOUT_TARGET = ['constructor', 'list', 'address', 'assertWritable', 'objectKey']
+const WITHOUT_TARGET = ['constructor', 'list', 'address', 'assertWritable', 'objectKey', 'ready']
 const WRITES = ['put', 'delete', 'copy']
 const methods = Object.entries(METHODS)
 
@@ -218,6 +218,13 @@ it('no method of a disk ever names a key of another tenant to the backend', asyn
     ),
     { numRuns: 500 },
   )
+})
+
+it('ready needs a tenant, and opens the backend that its files go to', async () => {
+  expect(await codeOf(() => media.ready())).toBe('ERR_TENANT_REQUIRED')
+  expect(spy.readied).toBe(0)
+  await runWithTenant('acme', () => media.ready())
+  expect(spy.readied).toBe(1)
 })
 
 describe('copy', () => {

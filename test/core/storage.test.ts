@@ -137,6 +137,15 @@ describe('the options of a storage', () => {
   })
 })
 
+it.each(['', '.', '..', 'a/b', 'a b', 'x'.repeat(65)])('refuses a backend called %j', name => {
+  expect(thrownCode(() => storageOf({ backends: { [name]: new SpyDriver() } }))).toBe('ERR_CONFIG')
+})
+
+it('refuses a URL rule for a disk that is not there', () => {
+  const urls = { rules: [{ disks: ['medai'], expiresIn: 60 }] }
+  expect(thrownCode(() => storageOf({ urls }))).toBe('ERR_CONFIG')
+})
+
 describe('ready', () => {
   it('loads and warms every driver once, however many wait for it', async () => {
     let loaded = 0
@@ -195,6 +204,16 @@ describe('ready', () => {
     isBroken = false
     await storage.ready()
     expect(loads).toBe(1)
+  })
+
+  it('is waited for by backend: one that cannot be reached does not stop the others', async () => {
+    const broken = async () => {
+      throw new StorageError('ERR_BACKEND', 'unreachable')
+    }
+    const storage = storageOf({ backends: { broken, fine: new SpyDriver() }, writeTo: 'fine' })
+    expect(await codeOf(() => storage.ready())).toBe('ERR_BACKEND')
+    const put = () => storage.disk('media').put('a.txt', Buffer.from('a'), { contentType: 'text/plain' })
+    expect(await asAcme(put)).toMatchObject({ backend: 'fine', size: 1 })
   })
 
   it('must come before URLs are read from a driver that is loaded', async () => {
