@@ -7,6 +7,7 @@ import type { StoredFile } from '../core/stored-file.js'
 import { lineOf } from './file-line.js'
 import { execute, type LedgerStatements, type LineKey } from './ledger-statements.js'
 import type { OpenClaims } from './open-claims.js'
+import { type Rollbacks, rolledBack } from './rollbacks.js'
 import type { Work } from './turns.js'
 
 /** A new file that a row is about to hold. */
@@ -24,11 +25,13 @@ export class Claims {
   readonly #storage: Storage
   readonly #statements: LedgerStatements
   readonly #open: OpenClaims
+  readonly #rollbacks: Rollbacks
 
-  constructor(storage: Storage, statements: LedgerStatements, open: OpenClaims) {
+  constructor(storage: Storage, statements: LedgerStatements, open: OpenClaims, rollbacks: Rollbacks) {
     this.#storage = storage
     this.#statements = statements
     this.#open = open
+    this.#rollbacks = rollbacks
   }
 
   /**
@@ -56,6 +59,7 @@ export class Claims {
    * @throws ERR_FILE_STALE
    */
   async after(runner: QueryRunner, work: readonly Work[]): Promise<void> {
+    const stands = this.#rollbacks.watch(runner)
     await this.#claim(
       runner,
       work.flatMap(({ claim }) => claim),
@@ -63,6 +67,7 @@ export class Claims {
     await this.#queueDelete(
       runner,
       work.flatMap(({ remove }) => remove),
+      stands,
     )
   }
 
@@ -70,21 +75,32 @@ export class Claims {
   async #claim(runner: QueryRunner, claims: readonly Claim[]): Promise<LineKey[]> {
     const keys = claims.map(({ file }) => this.#lineOf(file))
     const claimed: LineKey[] = []
+    const stands = this.#rollbacks.watch(runner)
     for (const part of chunks(keys, this.#statements.dialect.claimsAtOnce)) {
+      if (!stands()) throw rolledBack()
       const { hit, rows } = await execute(runner, this.#statements.claim(part))
       claimed.push(...(hit === part.length ? part : rows.map(keyOf)))
       if (hit === part.length) continue
-      await this.#open.giveBack(runner, claimed)
+      // What a rollback has given back may be somebody else's by now.
+      if (stands()) await this.#open.giveBack(runner, claimed)
       throw stale()
     }
     return keys
   }
 
-  async #queueDelete(runner: QueryRunner, files: readonly StoredFile[]): Promise<void> {
+  async #queueDelete(
+    runner: QueryRunner,
+    files: readonly StoredFile[],
+    stands: () => boolean,
+  ): Promise<void> {
     const lines = files.flatMap(file => this.#lineOrLeftover(file))
     // The same line twice in one statement is an error to PostgreSQL.
     const unique = [...new Map(lines.map(line => [`${line.backend}/${line.objectKey}`, line])).values()]
-    for (const part of chunks(unique, CHUNK)) await execute(runner, this.#statements.queueDelete(part))
+    for (const part of chunks(unique, CHUNK)) {
+      // The rows hold these files again.
+      if (!stands()) throw rolledBack()
+      await execute(runner, this.#statements.queueDelete(part))
+    }
   }
 
   #lineOf(file: StoredFile): StageEntry {

@@ -12,6 +12,7 @@ import type { StoredFile } from '../core/stored-file.js'
 import type { Claim } from './claims.js'
 import { isSameFile } from './file-line.js'
 import type { FileColumnMetadata } from './file-metadata.js'
+import { type Rollbacks, rolledBack } from './rollbacks.js'
 import { type RowFiles, readRowFiles } from './row-reader.js'
 import { NO_WORK, type Turns, type Work } from './turns.js'
 
@@ -19,7 +20,16 @@ import { NO_WORK, type Turns, type Work } from './turns.js'
 export interface EntityFilesContext {
   readonly before: Turns
   readonly after: Turns
+  readonly rollbacks: Rollbacks
   readonly rowLocks: boolean
+}
+
+/** What a row held before the statement. */
+interface Held {
+  /** Undefined where there was no row. */
+  readonly row: RowFiles | undefined
+  /** Whether nothing was rolled back since: otherwise the row may hold those files again. */
+  readonly stands: () => boolean
 }
 
 /**
@@ -35,10 +45,9 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
   readonly #context: EntityFilesContext
   /** The files that were claimed before the statement that writes this entity. */
   readonly #claimed = new WeakMap<object, ReadonlySet<StoredFile>>()
-  /** What the row held before the statement; undefined where there was no row. */
-  readonly #held = new WeakMap<object, RowFiles | undefined>()
+  readonly #held = new WeakMap<object, Held>()
   /** The same for orphaned rows, which TypeORM removes by their id alone. */
-  readonly #heldById = new Map<string, RowFiles | undefined>()
+  readonly #heldById = new Map<string, Held>()
 
   constructor(metadata: EntityMetadata, columns: readonly FileColumnMetadata[], context: EntityFilesContext) {
     this.#metadata = metadata
@@ -86,7 +95,8 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
     if (!this.#isMine(event) || id === undefined || id === null) return undefined
     const { queryRunner } = event
     return this.#context.before.add(queryRunner, async () => {
-      this.#remember(event, await this.#read(queryRunner, id, this.#columns))
+      const stands = this.#context.rollbacks.watch(queryRunner)
+      this.#remember(event, { row: await this.#read(queryRunner, id, this.#columns), stands })
       return NO_WORK
     })
   }
@@ -95,8 +105,8 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
     const isKnown = event.entity ?? event.databaseEntity ?? event.entityId
     if (!this.#isMine(event) || !isKnown) return undefined
     return this.#context.after.add(event.queryRunner, async () => {
-      const held = this.#recall(event)
-      return { claim: [], remove: [...(held?.values() ?? [])].filter(file => file !== null) }
+      const row = rowOf(this.#recall(event))
+      return { claim: [], remove: [...(row?.values() ?? [])].filter(file => file !== null) }
     })
   }
 
@@ -119,19 +129,20 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
     })
     if (changed.length === 0) return NO_WORK
     const id = this.#metadata.getEntityIdMap(databaseEntity)
-    const held = id && (await this.#read(runner, id, changed))
-    this.#held.set(entity, held)
-    if (held === undefined) return NO_WORK
-    for (const [column, file] of held) keepRowsOwn(entity, column, file)
-    return this.#claimFor(entity, replacements(entity, held))
+    const stands = this.#context.rollbacks.watch(runner)
+    const row = id && (await this.#read(runner, id, changed))
+    this.#held.set(entity, { row, stands })
+    if (row === undefined) return NO_WORK
+    for (const [column, file] of row) keepRowsOwn(entity, column, file)
+    return this.#claimFor(entity, replacements(entity, row))
   }
 
   async #afterUpdate(event: UpdateEvent<ObjectLiteral>, entity: ObjectLiteral): Promise<Work> {
-    const wasRead = this.#held.has(entity)
     const held = this.#held.get(entity)
     this.#held.delete(entity)
-    if (wasRead && held === undefined) return NO_WORK // the row was gone: nothing was written
-    const before = new Map([...this.#lateChanges(event), ...(held ?? [])])
+    const row = rowOf(held)
+    if (held !== undefined && row === undefined) return NO_WORK // the row was gone: nothing was written
+    const before = new Map([...this.#lateChanges(event), ...(row ?? [])])
     const isReplaced = ([{ column }, file]: [FileColumnMetadata, StoredFile | null]) => {
       return file !== null && !isSameFile(column.getEntityValue(entity) ?? null, file)
     }
@@ -182,13 +193,13 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
     return claims.filter(({ file }) => !claimed?.has(file))
   }
 
-  #remember(event: RemoveEvent<ObjectLiteral>, held: RowFiles | undefined): void {
+  #remember(event: RemoveEvent<ObjectLiteral>, held: Held): void {
     const row = event.entity ?? event.databaseEntity
     if (row === undefined) this.#heldById.set(JSON.stringify(event.entityId), held)
     else this.#held.set(row, held)
   }
 
-  #recall(event: RemoveEvent<ObjectLiteral>): RowFiles | undefined {
+  #recall(event: RemoveEvent<ObjectLiteral>): Held | undefined {
     const row = event.entity ?? event.databaseEntity
     const id = JSON.stringify(event.entityId)
     const held = row === undefined ? this.#heldById.get(id) : this.#held.get(row)
@@ -196,6 +207,12 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
     else this.#held.delete(row)
     return held
   }
+}
+
+/** @throws ERR_FILE_STALE after a rollback */
+function rowOf(held: Held | undefined): RowFiles | undefined {
+  if (held === undefined || held.stands()) return held?.row
+  throw rolledBack()
 }
 
 /** The new files of an entity, where a row holds others. */

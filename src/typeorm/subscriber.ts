@@ -5,6 +5,7 @@ import { EntityFiles } from './entity-files.js'
 import type { FileEntities } from './file-metadata.js'
 import type { LedgerStatements } from './ledger-statements.js'
 import { OpenClaims } from './open-claims.js'
+import { Rollbacks } from './rollbacks.js'
 import { Turns } from './turns.js'
 
 /**
@@ -19,31 +20,29 @@ export function fileSubscribers(
   lease: number,
 ): EntitySubscriberInterface[] {
   const { ownPool } = statements.dialect
-  const open = new OpenClaims(statements, lease)
-  const claims = new Claims(storage, statements, open)
-  const before = new Turns({ shared: !ownPool }, (runner, work) => claims.before(runner, work))
-  const after = new Turns({ shared: !ownPool }, (runner, work) => claims.after(runner, work))
-  const context = { before, after, rowLocks: ownPool }
+  const rollbacks = new Rollbacks()
+  const open = new OpenClaims(statements, lease, rollbacks)
+  const claims = new Claims(storage, statements, open, rollbacks)
+  const turns = { shared: !ownPool, rollbacks }
+  const before = new Turns(turns, (runner, work) => claims.before(runner, work))
+  const after = new Turns(turns, (runner, work) => claims.after(runner, work))
+  const context = { before, after, rollbacks, rowLocks: ownPool }
   return [
     ...[...entities].map(([metadata, columns]) => new EntityFiles(metadata, columns, context)),
-    new TransactionEnds([before, after], open),
+    new TransactionEnds(open),
   ]
 }
 
-/** Decides nothing and never throws: it only drops what was meant for a transaction that is over. */
+/** Never throws: it only drops what was meant for a transaction that is over. */
 class TransactionEnds implements EntitySubscriberInterface {
-  readonly #turns: readonly Turns[]
   readonly #open: OpenClaims
 
-  constructor(turns: readonly Turns[], open: OpenClaims) {
-    this.#turns = turns
+  constructor(open: OpenClaims) {
     this.#open = open
   }
 
-  // Before, not after: a statement that is sent now would run behind the ROLLBACK, in no transaction.
   beforeTransactionRollback({ queryRunner }: { queryRunner: QueryRunner }): void {
-    for (const turns of this.#turns) turns.cancel(queryRunner)
-    this.#open.forgetTransaction(queryRunner)
+    this.#open.awaitRollback(queryRunner)
   }
 
   afterTransactionCommit({ queryRunner }: { queryRunner: QueryRunner }): void {

@@ -1,6 +1,7 @@
 import type { QueryRunner } from 'typeorm'
 import type { StoredFile } from '../core/stored-file.js'
 import type { Claim } from './claims.js'
+import { type Rollbacks, rolledBack } from './rollbacks.js'
 
 /** What one entity's hook asks for. */
 export interface Work {
@@ -20,20 +21,22 @@ interface Turn {
 /**
  * TypeORM calls the hooks of all entities of an operation at once, on one connection. Here they take turns: one
  * after the other, their claims together in one statement, and none after the first that fails. A hook that went
- * on while TypeORM rolls back would write outside of the transaction.
+ * on while TypeORM rolls back would write outside of the transaction, and so would the statement behind it: its
+ * operation fails.
  */
 export class Turns {
   readonly #open = new WeakMap<QueryRunner, Turn>()
-  readonly #rollbacks = new WeakMap<QueryRunner, number>()
   readonly #shared: boolean
+  readonly #rollbacks: Rollbacks
   readonly #finish: (runner: QueryRunner, work: readonly Work[]) => Promise<void>
 
   /** @param options.shared whether strangers use the same query runner; then a turn is one entity */
   constructor(
-    options: { shared: boolean },
+    options: { shared: boolean; rollbacks: Rollbacks },
     finish: (runner: QueryRunner, work: readonly Work[]) => Promise<void>,
   ) {
     this.#shared = options.shared
+    this.#rollbacks = options.rollbacks
     this.#finish = finish
   }
 
@@ -43,11 +46,6 @@ export class Turns {
     const turn = this.#open.get(runner) ?? this.#begin(runner)
     turn.tasks.push(task)
     return turn.done
-  }
-
-  /** To be called before a rollback: what has not been asked of the database by now is not asked any more. */
-  cancel(runner: QueryRunner): void {
-    this.#rollbacks.set(runner, this.#rollbacksOf(runner) + 1)
   }
 
   #begin(runner: QueryRunner): Turn {
@@ -63,17 +61,12 @@ export class Turns {
   }
 
   async #run(runner: QueryRunner, tasks: readonly Task[]): Promise<void> {
-    const rollbacks = this.#rollbacksOf(runner)
+    const stands = this.#rollbacks.watch(runner)
     const work: Work[] = []
     for (const task of tasks) {
       work.push(await task())
-      // Nobody waits for this turn any more: the operation has failed elsewhere.
-      if (this.#rollbacksOf(runner) !== rollbacks || runner.isReleased) return
+      if (!stands() || runner.isReleased) throw rolledBack()
     }
     await this.#finish(runner, work)
-  }
-
-  #rollbacksOf(runner: QueryRunner): number {
-    return this.#rollbacks.get(runner) ?? 0
   }
 }
