@@ -4,9 +4,20 @@ import { StorageError } from '../core/errors.js'
 /** Multer's codes that mean "too much", not "wrong" (RFC 9110, section 15.5.14). */
 const TOO_LARGE = new Set(['LIMIT_FILE_SIZE', 'LIMIT_FIELD_VALUE'])
 
+/** What busboy, Multer's parser, says of a form that it cannot read. Its errors have no code. */
+const MALFORMED = new Set([
+  'Malformed content type',
+  'Malformed part header',
+  'Missing Content-Type',
+  'Multipart: Boundary not found',
+  'Unexpected end of file',
+  'Unexpected end of form',
+])
+
 /**
  * Answers the errors of this library, and Multer's, as JSON: `{ "error": { "code", "message" } }` with the status
- * that fits. The messages of failures on our side stay with us; every other error goes to the next handler.
+ * that fits, and a form that is cut short or malformed as `ERR_FORM_MALFORMED` (400). The messages of failures on
+ * our side stay with us; every other error goes to the next handler.
  *
  * @example app.use(answerErrors())
  */
@@ -34,6 +45,9 @@ function answerTo(error: unknown): { status: number; code: string; message: stri
   }
   if (isMulterError(error)) {
     return { status: TOO_LARGE.has(error.code) ? 413 : 400, code: error.code, message: error.message }
+  }
+  if (error instanceof Error && MALFORMED.has(error.message)) {
+    return { status: 400, code: 'ERR_FORM_MALFORMED', message: `The form cannot be read: ${error.message}.` }
   }
   return undefined
 }

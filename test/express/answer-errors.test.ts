@@ -97,3 +97,20 @@ describe('answerErrors', () => {
     expect([passed, status]).toEqual([[error], 200])
   })
 })
+
+describe('a form that Multer cannot read', () => {
+  const part = 'Content-Disposition: form-data; name="file"; filename="a.txt"'
+  test.each([
+    ['without its final boundary', 'multipart/form-data; boundary=x', `--x\r\n${part}\r\n\r\nabc`],
+    ['without an end of its part header', 'multipart/form-data; boundary=x', `--x\r\n${part}\r\n--x--\r\n`],
+    ['without a boundary', 'multipart/form-data', 'abc'],
+    ['of no bytes', 'multipart/form-data; boundary=x', ''],
+  ])('%s is answered with 400', async (_what, type, body) => {
+    const app = express()
+    app.post('/', multer().single('file'), (_req, res) => void res.json('read'))
+    app.use(answerErrors())
+    const answer = await request(app).post('/').set('Content-Type', type).send(Buffer.from(body))
+    expect(answer.status).toBe(400)
+    expect(answer.body.error.code).toBe('ERR_FORM_MALFORMED')
+  })
+})
