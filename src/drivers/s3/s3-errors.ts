@@ -78,16 +78,34 @@ const WRONG_REGION = new Set([
 ])
 const NO_HOST = new Set(['ENOTFOUND', 'EAI_AGAIN'])
 
+/** The elements of an error's answer that quote nothing secret ("Error responses", Amazon S3 API Reference). */
+const LOGGABLE = new Set([
+  ...['name', 'message', 'stack', 'code', 'Code', 'Message', 'Type'],
+  ...['RequestId', 'HostId', 'Region', 'Endpoint', 'Resource', 'Bucket', 'BucketName', 'Key'],
+  ...['Condition', 'Method', 'ResourceType', 'RequestTime', 'ServerTime', 'MaxAllowedSkewMilliseconds'],
+])
+
 /** The StorageError that fits what the SDK threw. One that is a StorageError already stays itself. */
 export function toStorageError(error: unknown, place: ErrorPlace): StorageError {
   if (StorageError.is(error)) return error
   const sdkError = toSdkError(error)
   const { code, message } = reasonOf(sdkError, place)
-  // The answer's body leads to its request and the Authorization header in it. It is not enumerable, but error
-  // reporters exist that print what is not.
-  if (sdkError.$response !== undefined) sdkError.$response.body = undefined
+  if (sdkError.$response !== undefined) dropQuotes(sdkError)
   const { operation, key } = place
   return new StorageError(code, message, { operation, key, cause: error })
+}
+
+/**
+ * The SDK hangs every element of the answer on its error, and S3 quotes there what it was sent: the session token
+ * (`Token-0`, and in `CanonicalRequest`), the access key, the signature. What may be logged stays.
+ */
+function dropQuotes(error: SdkError): void {
+  for (const field of Object.keys(error)) {
+    if (!field.startsWith('$') && !LOGGABLE.has(field)) Reflect.deleteProperty(error, field)
+  }
+  // The answer's body leads to its request and the Authorization header in it. It is not enumerable, but error
+  // reporters exist that print what is not.
+  if (error.$response !== undefined) error.$response.body = undefined
 }
 
 /** The HTTP status that the backend answered with, where it did. */
