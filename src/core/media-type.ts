@@ -20,23 +20,31 @@ const ACTIVE_TYPES: ReadonlySet<string> = new Set([
   'application/x-ecmascript',
   'text/jscript',
   'text/livescript',
+  ...[0, 1, 2, 3, 4, 5].map(minor => `text/javascript1.${minor}`),
   'application/x-shockwave-flash',
   'application/wasm',
   'multipart/related',
   'multipart/x-mixed-replace',
   'message/rfc822',
+  // what a browser takes for no type, and looks at the bytes for (WHATWG MIME Sniffing, section 7)
+  'unknown/unknown',
+  'application/unknown',
 ])
-
-/** Whether a browser may run content of this type: html, svg, xml and everything built on it, scripts. */
-export function isActiveType(type: string): boolean {
-  const essence = type.split(';', 1)[0]?.trim().toLowerCase() ?? ''
-  return ACTIVE_TYPES.has(essence) || essence.endsWith('+xml')
-}
 
 // RFC 6838, section 4.2
 const NAME = '[a-z0-9][a-z0-9!#$&^_.+-]*'
 const PATTERN = new RegExp(`^(\\*/\\*|${NAME}/(\\*|${NAME}))$`)
 const TYPE = new RegExp(`^${NAME}/${NAME}$`)
+
+/**
+ * Whether a browser may run content of this type: html, svg, xml and everything built on it, scripts. In doubt it
+ * may: Express makes text/html of `html`, and browsers take the last type of `image/png, text/html` (WHATWG Fetch,
+ * section 3.6).
+ */
+export function isActiveType(type: string): boolean {
+  const essence = type.split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  return !TYPE.test(essence) || type.includes(',') || ACTIVE_TYPES.has(essence) || essence.endsWith('+xml')
+}
 
 /** Whether `pattern` is `type/subtype`, `type/*` or the pattern for everything. */
 export function isTypePattern(pattern: string): boolean {

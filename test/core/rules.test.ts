@@ -149,9 +149,21 @@ describe('active types', () => {
     'application/x-javascript',
     'text/ecmascript',
     'text/jscript',
+    'text/javascript1.5',
     'multipart/related',
     'multipart/x-mixed-replace',
     'message/rfc822',
+    // No type at all: a browser looks at the bytes, and Express takes a word for an extension.
+    '',
+    'html',
+    'svg',
+    '*/*',
+    'text/html/x',
+    // Types to be looked at again (WHATWG MIME Sniffing, section 7), and the last of a list (Fetch, section 3.6).
+    'unknown/unknown',
+    'application/unknown',
+    'image/png, text/html',
+    'image/png;a=b, text/html',
   ])('include %j', type => {
     expect(isActiveType(type)).toBe(true)
   })
@@ -163,7 +175,8 @@ describe('active types', () => {
     'application/json',
     'text/csv',
     'application/octet-stream',
-    '',
+    'text/plain; charset=utf-8',
+    'IMAGE/PNG',
   ])('do not include %j', type => {
     expect(isActiveType(type)).toBe(false)
   })
