@@ -71,7 +71,7 @@ export function acceptsType(rules: ResolvedRules, type: string): boolean {
   return rules.accept.some(pattern => matchesType(pattern, type))
 }
 
-/** Whether a key lies in the folder of these rules. */
+/** Whether a key lies in the folder of these rules, and not below in one that may have other rules. */
 export function isInFolder(rules: Pick<ResolvedRules, 'folder'>, key: string): boolean {
-  return key.startsWith(`${rules.folder}/`)
+  return key.slice(0, key.lastIndexOf('/')) === rules.folder
 }

@@ -72,6 +72,7 @@ describeOnDatabases('a file for another column', fresh => {
     ['another folder', { folder: 'order_files' }],
     ['another disk', { disk: 'public-media', folder: 'contracts' }],
     ['a folder of a similar name', { folder: 'contracts-old' }],
+    ['a folder below its own', { folder: 'contracts/any' }],
   ])('is refused: %s', async (_, rules) => {
     const home = await house(fresh, [Contract])
     const contracts = home.dataSource.getRepository(Contract)
