@@ -14,6 +14,7 @@ import type {
 import { StorageError } from './errors.js'
 import { publish } from './events.js'
 import { assertObjectKey, keyPrefix, SHARED_TENANT, type Tenancy } from './key.js'
+import { isActiveType } from './media-type.js'
 import type { ProxyUrls } from './proxy-url.js'
 import { scopeDriver } from './scoped-driver.js'
 import type { FileAddress } from './stored-file.js'
@@ -80,8 +81,12 @@ export class Disk {
     try {
       const address = this.address(target, 'put')
       const ifNoneMatch = this.options.overwrite === 'allow' ? options.ifNoneMatch : '*'
+      // A signed address of the key, and a permanent one, know no type: what they say must lie with the object.
+      const disposition = isActiveType(options.contentType) ? 'attachment' : undefined
+      const contentDisposition = options.contentDisposition ?? disposition
       const driver = await this.#driver(address)
-      return { ...address, ...(await driver.put(address.key, body, { ...options, ifNoneMatch })) }
+      const stored = await driver.put(address.key, body, { ...options, contentDisposition, ifNoneMatch })
+      return { ...address, ...stored }
     } finally {
       endBody(body)
     }

@@ -345,6 +345,20 @@ describe('put', () => {
     expect(await text((await files.get('css/a.css')).body)).toBe('new')
   })
 
+  it.each([
+    ['text/html', undefined, 'attachment'],
+    ['image/svg+xml; charset=utf-8', undefined, 'attachment'],
+    ['html', undefined, 'attachment'],
+    ['text/html', 'attachment; filename="a.html"', 'attachment; filename="a.html"'],
+    ['image/png', undefined, undefined],
+  ])(
+    'stores %s, given %s, as %s: a signed address of its key knows no type',
+    async (contentType, given, kept) => {
+      await runWithTenant('acme', () => media.put('a', BYTES, { contentType, contentDisposition: given }))
+      expect((await spy.memory.head('media/acme/a')).contentDisposition).toBe(kept)
+    },
+  )
+
   it('does not change the options it is given', async () => {
     await runWithTenant('acme', () => media.put('a.txt', BYTES, Object.freeze({ ...TEXT })))
   })
