@@ -7,6 +7,7 @@ import type { StoredFile } from '../core/stored-file.js'
 import { boundTenant, runWithTenant } from '../core/tenant.js'
 import { discardFile, receiveFile } from '../upload/index.js'
 import { decodeFileName } from './file-name-encoding.js'
+import { inLine } from './in-line.js'
 import { watchForEnd } from './watch-for-end.js'
 
 declare global {
@@ -55,7 +56,7 @@ class TenantStorage implements StorageEngine {
 
   _handleFile(req: Request, file: Express.Multer.File, callback: HandleCallback): void {
     const answer = inTenantOf(req, callback)
-    this.#store(req, file).then(
+    inLine(req, () => this.#store(req, file)).then(
       info => answer(null, info),
       error => {
         // Multer waits for the end of every file's stream, also of a refused one.
