@@ -65,7 +65,8 @@ export class Turns {
     const work: Work[] = []
     for (const task of tasks) {
       work.push(await task())
-      if (!stands() || runner.isReleased) throw rolledBack()
+      if (runner.isReleased) return // the connection broke: the operation's own statement says so
+      if (!stands()) throw rolledBack()
     }
     await this.#finish(runner, work)
   }
