@@ -14,7 +14,7 @@ import type {
 import { StorageError } from './errors.js'
 import { publish } from './events.js'
 import { assertObjectKey, keyPrefix, SHARED_TENANT, type Tenancy } from './key.js'
-import { isActiveType } from './media-type.js'
+import { objectHeaders } from './object-headers.js'
 import type { ProxyUrls } from './proxy-url.js'
 import { scopeDriver } from './scoped-driver.js'
 import type { FileAddress } from './stored-file.js'
@@ -80,12 +80,10 @@ export class Disk {
     takeBody(body)
     try {
       const address = this.address(target, 'put')
+      const headers = objectHeaders(options)
       const ifNoneMatch = this.options.overwrite === 'allow' ? options.ifNoneMatch : '*'
-      // A signed address of the key, and a permanent one, know no type: what they say must lie with the object.
-      const disposition = isActiveType(options.contentType) ? 'attachment' : undefined
-      const contentDisposition = options.contentDisposition ?? disposition
       const driver = await this.#driver(address)
-      const stored = await driver.put(address.key, body, { ...options, contentDisposition, ifNoneMatch })
+      const stored = await driver.put(address.key, body, { ...options, ...headers, ifNoneMatch })
       return { ...address, ...stored }
     } finally {
       endBody(body)

@@ -4,7 +4,6 @@
  * @module
  */
 export { type BackendSource, Backends } from './backends.js'
-export { fromColumnText, toColumnText } from './column-value.js'
 export { contentDisposition, type Disposition } from './content-disposition.js'
 export { Disk, type DiskContext, type DiskOptions } from './disk.js'
 export type {

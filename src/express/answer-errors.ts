@@ -16,7 +16,7 @@ const MALFORMED = new Set([
 
 /**
  * Answers the errors of this library, and Multer's, as JSON: `{ "error": { "code", "message" } }` with the status
- * that fits, and a form that is cut short or malformed as `ERR_FORM_MALFORMED` (400). The messages of failures on
+ * that fits, and a form that is cut short or malformed as `MALFORMED_FORM` (400). The messages of failures on
  * our side stay with us; every other error goes to the next handler.
  *
  * @example app.use(answerErrors())
@@ -47,7 +47,7 @@ function answerTo(error: unknown): { status: number; code: string; message: stri
     return { status: TOO_LARGE.has(error.code) ? 413 : 400, code: error.code, message: error.message }
   }
   if (error instanceof Error && MALFORMED.has(error.message)) {
-    return { status: 400, code: 'ERR_FORM_MALFORMED', message: `The form cannot be read: ${error.message}.` }
+    return { status: 400, code: 'MALFORMED_FORM', message: `The form cannot be read: ${error.message}.` }
   }
   return undefined
 }

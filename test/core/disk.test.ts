@@ -220,6 +220,18 @@ it('no method of a disk ever names a key of another tenant to the backend', asyn
   )
 })
 
+it.each([
+  { contentType: 'text/plain\r\nX-Evil: 1' },
+  { contentType: 'text/plän' },
+  { contentType: 'text/plain', contentDisposition: 'inline\n' },
+  { contentType: 'text/plain', cacheControl: 'no-store\0' },
+])('put refuses the header %j before the backend is called', async options => {
+  expect(await runWithTenant('acme', () => codeOf(() => media.put('a.txt', BYTES, options)))).toBe(
+    'ERR_CONFIG',
+  )
+  expect(spy.calls).toEqual([])
+})
+
 it('ready needs a tenant, and opens the backend that its files go to', async () => {
   expect(await codeOf(() => media.ready())).toBe('ERR_TENANT_REQUIRED')
   expect(spy.readied).toBe(0)

@@ -111,6 +111,6 @@ describe('a form that Multer cannot read', () => {
     app.use(answerErrors())
     const answer = await request(app).post('/').set('Content-Type', type).send(Buffer.from(body))
     expect(answer.status).toBe(400)
-    expect(answer.body.error.code).toBe('ERR_FORM_MALFORMED')
+    expect(answer.body.error.code).toBe('MALFORMED_FORM')
   })
 })

@@ -29,7 +29,10 @@ import { type ObjectHeaders, Sidecars } from './sidecar.js'
 
 /** Where {@link LocalDriver} keeps its files. */
 export interface LocalDriverOptions {
-  /** A folder of its own, made where it is missing. Nothing below it may be a symbolic link. */
+  /**
+   * A folder of its own, made where it is missing. Nothing below it may be a symbolic link, and nobody but the
+   * application may write there: who swaps folders for links at the right moment leads a read out of it.
+   */
   root: string
 }
 
