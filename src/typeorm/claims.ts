@@ -4,18 +4,11 @@ import { publish } from '../core/events.js'
 import type { StageEntry } from '../core/ledger.js'
 import type { Storage } from '../core/storage.js'
 import type { StoredFile } from '../core/stored-file.js'
-import { lineOf } from './file-line.js'
+import { assertOwner, lineOf } from './file-line.js'
 import { execute, type LedgerStatements, type LineKey } from './ledger-statements.js'
 import type { OpenClaims } from './open-claims.js'
 import { type Rollbacks, rolledBack } from './rollbacks.js'
-import type { Work } from './turns.js'
-
-/** A new file that a row is about to hold. */
-export interface Claim {
-  readonly file: StoredFile
-  /** What the column will hold. */
-  readonly text: string
-}
+import type { Claim, Work } from './work.js'
 
 // Lines in one statement; databases and their planners take far more.
 const CHUNK = 200
@@ -103,22 +96,26 @@ export class Claims {
     }
   }
 
+  /** @throws ERR_FILE_STALE, ERR_TENANT_MISMATCH */
   #lineOf(file: StoredFile): StageEntry {
     const line = lineOf(this.#storage, file)
     if (line === undefined) throw stale()
+    assertOwner(this.#storage, file, 'claim')
     return line
   }
 
+  /** The row goes whatever it held, so what cannot be deleted with it is said and left. */
   #lineOrLeftover(file: StoredFile): StageEntry[] {
-    const line = lineOf(this.#storage, file)
-    if (line !== undefined) return [line]
     const { backend, key } = file
-    const error = new StorageError(
-      'ERR_DISK_UNKNOWN',
-      'A replaced or removed file cannot be located any more.',
-    )
-    publish('leftover', { backend, key, error })
-    return []
+    try {
+      const line = lineOf(this.#storage, file)
+      if (line === undefined) throw unlocatable()
+      assertOwner(this.#storage, file, 'release')
+      return [line]
+    } catch (error) {
+      publish('leftover', { backend, key, error })
+      return []
+    }
   }
 }
 
@@ -128,6 +125,10 @@ function* chunks<T>(items: readonly T[], size: number): Generator<readonly T[]> 
 
 function keyOf(row: Record<string, unknown>): LineKey {
   return { backend: String(row.backend), objectKey: String(row.object_key) }
+}
+
+function unlocatable(): StorageError {
+  return new StorageError('ERR_DISK_UNKNOWN', 'A replaced or removed file cannot be located any more.')
 }
 
 function stale(): StorageError {

@@ -9,12 +9,12 @@ import type {
 } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import type { StoredFile } from '../core/stored-file.js'
-import type { Claim } from './claims.js'
 import { isSameFile } from './file-line.js'
 import type { FileColumnMetadata } from './file-metadata.js'
 import { type Rollbacks, rolledBack } from './rollbacks.js'
 import { type RowFiles, readRowFiles } from './row-reader.js'
-import { NO_WORK, type Turns, type Work } from './turns.js'
+import type { Turns } from './turns.js'
+import { type Claim, NO_WORK, type Work } from './work.js'
 
 /** What the hooks of one entity need. */
 export interface EntityFilesContext {

@@ -1,6 +1,7 @@
 import type { StageEntry } from '../core/ledger.js'
 import type { Storage } from '../core/storage.js'
 import type { StoredFile } from '../core/stored-file.js'
+import { tryGetTenant } from '../core/tenant.js'
 
 /** A file's line in the ledger, or undefined for a file that nobody can locate any more. */
 export function lineOf(storage: Storage, file: StoredFile): StageEntry | undefined {
@@ -10,6 +11,16 @@ export function lineOf(storage: Storage, file: StoredFile): StageEntry | undefin
   } catch {
     return undefined // its disk was taken out of the set-up, or the column held text that is no file
   }
+}
+
+/**
+ * What runs for one tenant neither saves nor deletes a file of another one, whatever text a row holds. Outside of
+ * any tenant, in a job or under `runAsSystem`, rows of all of them may be written.
+ *
+ * @throws ERR_TENANT_MISMATCH
+ */
+export function assertOwner(storage: Storage, file: StoredFile, operation: string): void {
+  if (tryGetTenant() !== undefined) storage.disk(file.disk).address(file, operation)
 }
 
 /** Whether two values of one column are the same file, wherever its bytes lie just now. */

@@ -1,15 +1,6 @@
 import type { QueryRunner } from 'typeorm'
-import type { StoredFile } from '../core/stored-file.js'
-import type { Claim } from './claims.js'
 import { type Rollbacks, rolledBack } from './rollbacks.js'
-
-/** What one entity's hook asks for. */
-export interface Work {
-  readonly claim: readonly Claim[]
-  readonly remove: readonly StoredFile[]
-}
-
-export const NO_WORK: Work = { claim: [], remove: [] }
+import type { Work } from './work.js'
 
 type Task = () => Promise<Work>
 
