@@ -1,0 +1,127 @@
+import { Storage } from '@google-cloud/storage'
+import { StorageError } from '../../core/errors.js'
+
+/** A service account's key, as in the JSON file that the Google Cloud console gives out. */
+export interface GcsServiceAccount {
+  client_email: string
+  /** PEM, with real line breaks. */
+  private_key: string
+}
+
+/** An HMAC key of a service account ("HMAC keys", Cloud Storage documentation). */
+export interface GcsHmacKey {
+  accessId: string
+  secret: string
+}
+
+export interface GcsDriverOptions {
+  bucket: string
+  /** Default: the one of the credentials. */
+  projectId?: string
+  /** Path of a key file. Default: Application Default Credentials, roles included. */
+  keyFile?: string
+  /** A service account's key, instead of a file. */
+  credentials?: GcsServiceAccount
+  /** Signs URLs, much faster than a service account's key does. Requests still need other credentials. */
+  hmac?: GcsHmacKey
+  /**
+   * The application's own client; `projectId`, `keyFile`, `credentials` and `endpoint` then are the client's
+   * business.
+   */
+  client?: Storage
+  /** Of a private endpoint or an emulator. Without `keyFile` or `credentials`, requests to it are anonymous. */
+  endpoint?: string
+  /**
+   * Bytes in one request of a resumable upload, and the largest body that is sent in one request: a multiple of
+   * 256 KiB. An upload holds one of them in memory. Default 8 MiB.
+   */
+  chunkSize?: number
+  /** Milliseconds for one request until its answer is there; bodies get more, by their size. Default 30,000. */
+  requestTimeout?: number
+  /** Milliseconds without a byte of a download that somebody waits for. Default 30,000. */
+  idleTimeout?: number
+  /** How often a request is tried in all. Default 3. */
+  maxAttempts?: number
+}
+
+/** The numbers, with every default filled in. */
+export interface GcsLimits {
+  readonly chunkSize: number
+  readonly requestTimeout: number
+  readonly idleTimeout: number
+  readonly maxAttempts: number
+}
+
+/** "Resumable uploads" (chunk size), Cloud Storage documentation. */
+export const CHUNK_UNIT = 256 * 1024
+
+const CLIENT_OPTIONS = ['projectId', 'keyFile', 'credentials', 'endpoint'] as const
+
+/** @throws ERR_CONFIG */
+export function resolveLimits(options: GcsDriverOptions): GcsLimits {
+  const limits = {
+    chunkSize: options.chunkSize ?? 32 * CHUNK_UNIT,
+    requestTimeout: options.requestTimeout ?? 30_000,
+    idleTimeout: options.idleTimeout ?? 30_000,
+    maxAttempts: options.maxAttempts ?? 3,
+  }
+  for (const [name, value] of Object.entries(limits)) {
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw new StorageError('ERR_CONFIG', `${name} must be a positive whole number.`)
+  }
+  if (limits.chunkSize % CHUNK_UNIT !== 0)
+    throw new StorageError(
+      'ERR_CONFIG',
+      'chunkSize must be a multiple of 256 KiB: Cloud Storage takes no other.',
+    )
+  return limits
+}
+
+/** @throws ERR_CONFIG */
+export function assertOptions(options: GcsDriverOptions): void {
+  // The name goes into paths as it is ("Bucket naming requirements", Cloud Storage documentation).
+  if (typeof options.bucket !== 'string' || !/^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/.test(options.bucket)) {
+    throw new StorageError(
+      'ERR_CONFIG',
+      'Set the name of the bucket: 3 or more lowercase letters, digits, "-", "_" or ".".',
+    )
+  }
+  const doubled = CLIENT_OPTIONS.filter(name => options.client !== undefined && options[name] !== undefined)
+  if (doubled.length > 0)
+    throw new StorageError('ERR_CONFIG', `Set ${doubled.join(', ')} on the Storage client, or leave it out.`)
+  if (options.keyFile !== undefined && options.credentials !== undefined)
+    throw new StorageError('ERR_CONFIG', 'Set keyFile or credentials, not both.')
+  const { hmac } = options
+  if (hmac !== undefined && (!hmac.accessId || !hmac.secret))
+    throw new StorageError('ERR_CONFIG', 'Set accessId and secret of the HMAC key.')
+}
+
+/**
+ * The client for these options. It sends nothing itself: it holds the endpoint and the credentials.
+ *
+ * @throws ERR_CONFIG
+ */
+export function makeClient({ projectId, keyFile, credentials, endpoint }: GcsDriverOptions): Storage {
+  if (endpoint !== undefined) assertEndpoint(endpoint)
+  return new Storage({
+    ...(projectId === undefined ? {} : { projectId }),
+    ...(keyFile === undefined ? {} : { keyFilename: keyFile }),
+    ...(credentials === undefined ? {} : { credentials }),
+    ...(endpoint === undefined ? {} : { apiEndpoint: endpoint }),
+    useAuthWithCustomEndpoint: keyFile !== undefined || credentials !== undefined,
+  })
+}
+
+/** Whether requests go without credentials: the SDK's rule for emulators. */
+export function isAnonymous(client: Storage): boolean {
+  return client.customEndpoint && client.useAuthWithCustomEndpoint !== true
+}
+
+function assertEndpoint(endpoint: string): void {
+  const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined
+  if (url?.protocol === 'https:' || url?.protocol === 'http:') return
+  throw new StorageError(
+    'ERR_CONFIG',
+    'The endpoint must be a URL, for example "https://storage.europe-west3.rep.googleapis.com".',
+  )
+}
