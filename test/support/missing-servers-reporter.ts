@@ -1,6 +1,8 @@
 import type { Reporter, TestModule, Vitest } from 'vitest/node'
 import { type MissingServers, NEEDS } from './provided.js'
 
+const MISSING = { s3: 'No S3 server', postgres: 'No PostgreSQL', azure: 'No azurite' } as const
+
 /** Says at the very end of the output which suites did not run for want of a server, and why. */
 export class MissingServersReporter implements Reporter {
   private vitest: Vitest | undefined
@@ -19,7 +21,7 @@ export class MissingServersReporter implements Reporter {
       this.vitest?.getRootProject().getProvidedContext() ?? {}
     const missing = context.missingServers ?? {}
     const lines: string[] = []
-    for (const server of ['s3', 'postgres'] as const) {
+    for (const server of ['s3', 'postgres', 'azure'] as const) {
       const why = missing[server]
       if (why === undefined) continue
       const suites = modules.flatMap(module =>
@@ -27,7 +29,7 @@ export class MissingServersReporter implements Reporter {
           .filter(suite => suite.name.endsWith(NEEDS[server]))
           .map(suite => `    ${module.relativeModuleId}: ${suite.fullName}`),
       )
-      lines.push(`  ${server === 's3' ? 'No S3 server' : 'No PostgreSQL'}: ${why.replaceAll('\n', '\n    ')}`)
+      lines.push(`  ${MISSING[server]}: ${why.replaceAll('\n', '\n    ')}`)
       lines.push(
         suites.length > 0 ? '  These suites did NOT run:' : '  (no suite of this run needed it)',
         ...suites,

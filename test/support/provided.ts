@@ -19,19 +19,28 @@ export interface PostgresServer {
   password: string
 }
 
+export interface AzureServer {
+  /** With the account in its path, as emulators have it. */
+  endpoint: string
+  accountName: string
+  accountKey: string
+}
+
 /** Why a server did not start; empty when all of them run. */
 export interface MissingServers {
   s3?: string
   postgres?: string
+  azure?: string
 }
 
-/** How the names of suites end that need a server; describeWithS3 and describeWithPostgres put it there. */
-export const NEEDS = { s3: '[needs S3]', postgres: '[needs PostgreSQL]' } as const
+/** How the names of suites end that need a server; describeWithS3, …WithPostgres and …WithAzurite put it there. */
+export const NEEDS = { s3: '[needs S3]', postgres: '[needs PostgreSQL]', azure: '[needs azurite]' } as const
 
 declare module 'vitest' {
   interface ProvidedContext {
     s3: S3Server | undefined
     postgres: PostgresServer | undefined
+    azure: AzureServer | undefined
     missingServers: MissingServers
     /** The folder of this run. It is removed at the end of the run, also after kill -9. */
     runDir: string

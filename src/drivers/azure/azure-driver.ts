@@ -1,0 +1,174 @@
+import { BlobServiceClient } from '@azure/storage-blob'
+import { endBody } from '../../core/body.js'
+import type {
+  Driver,
+  DriverCapabilities,
+  GetOptions,
+  GetResult,
+  ObjectEntry,
+  ObjectInfo,
+  OperationOptions,
+  PutBody,
+  PutOptions,
+  PutResult,
+  SignUrlOptions,
+} from '../../core/driver.js'
+import { StorageError } from '../../core/errors.js'
+import { assertListPrefix } from '../../core/key.js'
+import { AzureCalls } from './azure-calls.js'
+import { assertAzureKey } from './azure-key.js'
+import { inByteOrder } from './byte-order.js'
+import { copyBlob } from './copy-blob.js'
+import { DelegationKeys } from './delegation-key.js'
+import { getBlob, toObjectInfo } from './get-blob.js'
+import { listBlobs } from './list-blobs.js'
+import { type AzureDriverOptions, connect, resolveLimits } from './options.js'
+import { putBlob } from './put-blob.js'
+import { SasSigner, type SigningKey } from './sas-signer.js'
+
+/**
+ * A week: the life of a user delegation key ("Get User Delegation Key", Azure REST API). For a SAS by account key
+ * Azure has no limit ("Create a service SAS"); ours is the same, since such a SAS can only be taken back by changing
+ * the account's key.
+ */
+const MAX_EXPIRES_IN = 604_800
+
+/**
+ * Azure Blob Storage, one container of it.
+ *
+ * @example
+ * new AzureDriver({ container: 'files', accountName: 'acme', accountKey: '…' })
+ * new AzureDriver({ container: 'files', accountName: 'acme', credential: new DefaultAzureCredential() })
+ */
+export class AzureDriver implements Driver {
+  readonly kind: string = 'azure'
+  readonly capabilities: DriverCapabilities
+  /**
+   * A SAS of one blob. Not there where the `client` has neither account key nor token credential. A PUT must send
+   * the header `x-ms-blob-type: BlockBlob`. By Entra ID, no URL outlives the key that signs it.
+   *
+   * @throws ERR_NOT_READY before `ready()`, and when the user delegation key expired; ERR_CONFIG for a life that is
+   *   not 1 second to a week
+   */
+  readonly signUrl?: (key: string, options: SignUrlOptions) => string
+  readonly #calls: AzureCalls
+  readonly #delegation: DelegationKeys | undefined
+  #ready: Promise<void> | undefined
+
+  /** @throws ERR_CONFIG */
+  constructor(options: AzureDriverOptions) {
+    const limits = resolveLimits(options)
+    const connection = connect(options)
+    const ownership = options.client === undefined ? 'own' : 'shared'
+    this.#calls = new AzureCalls(connection.client, limits, ownership)
+    const { signWith } = connection
+    const signedUrls = signWith !== undefined
+    if (signWith instanceof BlobServiceClient) {
+      const keys = this.#delegationOf(signWith)
+      this.#delegation = keys
+      this.signUrl = this.#signUrlBy(() => ({ delegated: keys.current() }))
+    } else if (signedUrls) {
+      this.signUrl = this.#signUrlBy(() => ({ account: signWith }))
+    }
+    this.capabilities = {
+      createOnly: true,
+      metadata: true,
+      signedUrls,
+      maxExpiresIn: signedUrls ? MAX_EXPIRES_IN : null,
+    }
+  }
+
+  /**
+   * Gets the user delegation key, so that `signUrl` need not wait. With an account key it sends nothing: a container
+   * that is missing shows at its first use, as `ERR_BUCKET_NOT_FOUND`.
+   *
+   * @throws ERR_BACKEND_DENIED without the role "Storage Blob Delegator"
+   */
+  ready(): Promise<void> {
+    this.#ready ??= this.#prepare().catch((error: unknown) => {
+      this.#ready = undefined
+      throw error
+    })
+    return this.#ready
+  }
+
+  async put(key: string, body: PutBody, options: PutOptions): Promise<PutResult> {
+    try {
+      assertAzureKey(key)
+    } catch (error) {
+      endBody(body)
+      throw error
+    }
+    return putBlob(this.#calls, key, body, options)
+  }
+
+  async get(key: string, options: GetOptions = {}): Promise<GetResult> {
+    assertAzureKey(key)
+    return getBlob(this.#calls, key, options)
+  }
+
+  async head(key: string, { signal }: OperationOptions = {}): Promise<ObjectInfo> {
+    assertAzureKey(key)
+    const blob = this.#calls.client.getBlobClient(key)
+    const call = { operation: 'head', key, signal }
+    return toObjectInfo(await this.#calls.run(call, abortSignal => blob.getProperties({ abortSignal })))
+  }
+
+  async delete(key: string, { signal }: OperationOptions = {}): Promise<void> {
+    assertAzureKey(key)
+    const blob = this.#calls.client.getBlobClient(key)
+    try {
+      // Azure keeps a blob that has snapshots unless they are to go as well.
+      await this.#calls.run({ operation: 'delete', key, signal }, abortSignal =>
+        blob.delete({ abortSignal, deleteSnapshots: 'include' }),
+      )
+    } catch (error) {
+      if (!StorageError.is(error, 'ERR_FILE_NOT_FOUND')) throw error
+    }
+  }
+
+  /** Also throws ERR_UNSUPPORTED where the account has a hierarchical namespace, whose order is another one. */
+  async *list(prefix: string, options: OperationOptions = {}): AsyncGenerator<ObjectEntry> {
+    assertListPrefix(prefix)
+    yield* inByteOrder(listBlobs(this.#calls, prefix, options))
+  }
+
+  async copy(from: string, to: string, options: OperationOptions = {}): Promise<void> {
+    assertAzureKey(from)
+    assertAzureKey(to)
+    if (from === to) return void (await this.head(from, options))
+    await copyBlob(this.#calls, from, to, options)
+  }
+
+  /** Ends the background refresh. Idle sockets belong to the SDK, which shares them and lets the process end. */
+  async close(): Promise<void> {
+    this.#delegation?.stop()
+    this.#ready = undefined
+  }
+
+  async #prepare(): Promise<void> {
+    await this.#delegation?.warm()
+  }
+
+  #delegationOf(service: BlobServiceClient): DelegationKeys {
+    return new DelegationKeys((startsOn, expiresOn) =>
+      this.#calls.run({ operation: 'ready' }, abortSignal =>
+        service.getUserDelegationKey(startsOn, expiresOn, { abortSignal }),
+      ),
+    )
+  }
+
+  #signUrlBy(signingKey: () => SigningKey): (key: string, options: SignUrlOptions) => string {
+    const signer = new SasSigner(this.#calls.client)
+    return (key, options) => {
+      assertAzureKey(key)
+      const { expiresIn } = options
+      if (!Number.isInteger(expiresIn) || expiresIn < 1 || expiresIn > MAX_EXPIRES_IN) {
+        throw new StorageError('ERR_CONFIG', `expiresIn must be 1 to ${MAX_EXPIRES_IN} seconds on Azure.`, {
+          operation: 'signUrl',
+        })
+      }
+      return signer.sign(key, options, signingKey())
+    }
+  }
+}

@@ -1,0 +1,77 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { BlobClient } from '@azure/storage-blob'
+import { throwIfAborted } from '../../core/abort.js'
+import type { OperationOptions } from '../../core/driver.js'
+import { StorageError } from '../../core/errors.js'
+import type { AzureCalls } from './azure-calls.js'
+
+/** Milliseconds between two looks at a copy that takes its time. */
+const POLL_EVERY = 1_000
+/** How many times the limit of one request a copy may take. */
+const PATIENCE = 10
+/** Milliseconds for each request that tidies up. */
+const TIDY_TIME = 5_000
+
+/**
+ * Copies on the server, and waits until the copy is whole. Inside of one account Azure normally answers when it is
+ * done; it may also go on in the background ("Copy Blob", Azure REST API). Then the target is an empty blob until
+ * the end, so a copy that fails or is given up is taken back.
+ */
+export async function copyBlob(
+  calls: AzureCalls,
+  from: string,
+  to: string,
+  { signal }: OperationOptions,
+): Promise<void> {
+  const target = calls.client.getBlobClient(to)
+  // The source is of the same container and needs no authorization of its own; a client's SAS is in its URL.
+  const source = calls.client.getBlobClient(from).url
+  const call = { operation: 'copy', key: from, signal, slow: true }
+  const copyId = await calls.run(call, async abortSignal => {
+    const poller = await target.beginCopyFromURL(source, { abortSignal })
+    return poller.isDone() ? undefined : copyIdOf(poller.getOperationState())
+  })
+  if (copyId === undefined) return
+  try {
+    await untilCopied(calls, target, from, signal)
+  } catch (error) {
+    await takeBack(calls, target, copyId)
+    throw error
+  }
+}
+
+async function untilCopied(
+  calls: AzureCalls,
+  target: BlobClient,
+  from: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const place = { operation: 'copy', key: from }
+  for (const end = Date.now() + calls.limits.requestTimeout * PATIENCE; Date.now() < end; ) {
+    await sleep(POLL_EVERY, undefined, { signal }).catch(() => throwIfAborted(signal))
+    const { copyStatus } = await calls.run({ ...place, signal }, abortSignal =>
+      target.getProperties({ abortSignal }),
+    )
+    if (copyStatus === 'success') return
+    if (copyStatus !== 'pending')
+      throw new StorageError('ERR_BACKEND', `The storage gave up copying (${copyStatus}).`, place)
+  }
+  throw new StorageError('ERR_BACKEND_TIMEOUT', 'The storage did not end the copy in time.', place)
+}
+
+/** Best effort, and only where the blob is still what that copy left. */
+async function takeBack(calls: AzureCalls, target: BlobClient, copyId: string): Promise<void> {
+  const call = { operation: 'copy', within: TIDY_TIME }
+  await calls.run(call, abortSignal => target.abortCopyFromURL(copyId, { abortSignal })).catch(() => {})
+  const left = await calls
+    .run(call, abortSignal => target.getProperties({ abortSignal }))
+    .catch(() => undefined)
+  if (left === undefined || left.copyId !== copyId || left.copyStatus === 'success') return
+  const conditions = { ifMatch: left.etag }
+  await calls.run(call, abortSignal => target.delete({ abortSignal, conditions })).catch(() => {})
+}
+
+/** The SDK's type of the state leaves the id out. */
+function copyIdOf(state: object): string | undefined {
+  return 'copyId' in state && typeof state.copyId === 'string' ? state.copyId : undefined
+}

@@ -1,0 +1,2 @@
+export { AzureDriver } from './azure-driver.js'
+export type { AzureDriverOptions, AzureTokenCredential } from './options.js'
