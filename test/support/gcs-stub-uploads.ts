@@ -25,7 +25,10 @@ export function startUpload(store: StubStore, req: IncomingMessage, url: URL, by
   }
   if (type !== 'resumable') throw new StubError(400, 'invalid', 'The stub does not know this uploadType.')
   store.assertGeneration(bucket, key, ifGenerationMatch)
-  const resource = bytes.length > 0 ? (JSON.parse(bytes.toString()) as Record<string, unknown>) : {}
+  const resource = {
+    contentType: req.headers['x-upload-content-type'],
+    ...(bytes.length > 0 ? (JSON.parse(bytes.toString()) as Record<string, unknown>) : {}),
+  }
   const id = randomUUID()
   store.sessions.set(id, { id, bucket, key, resource, ifGenerationMatch, bytes: Buffer.alloc(0) })
   const location = `http://${req.headers.host}${url.pathname}?uploadType=resumable&name=${encodeURIComponent(key)}&upload_id=${id}`
@@ -51,7 +54,7 @@ export function continueUpload(
     return { status: session.done === undefined ? 499 : 204 }
   }
   if (session.done !== undefined) return json(session.done)
-  const range = parseRange(req.headers['content-range'])
+  const range = parseRange(req.headers['content-range'], bytes.length)
   if (range.first === undefined) {
     return range.total === session.bytes.length ? finish(store, session, req) : incomplete(session)
   }
@@ -85,11 +88,18 @@ function incomplete({ bytes }: StubSession): StubAnswer {
   return { status: 308, headers: bytes.length > 0 ? { range: `bytes=0-${bytes.length - 1}` } : {} }
 }
 
+/** `bytes 0-*` + `/*` is not documented, but what Google's client for Node sends: everything up to the body's end. */
 function parseRange(
   header = '',
+  length = 0,
 ):
   | { first: number; last: number; total: number | undefined }
   | { first: undefined; total: number | undefined } {
+  const open = /^bytes (\d+)-\*\/\*$/.exec(header)
+  if (open !== null) {
+    const total = Number(open[1]) + length
+    return { first: Number(open[1]), last: total - 1, total }
+  }
   const match = /^bytes (?:(\d+)-(\d+)|\*)\/(\d+|\*)$/.exec(header)
   if (match === null) throw new StubError(400, 'badRequest', 'Content-Range is not valid.')
   const total = match[3] === '*' ? undefined : Number(match[3])

@@ -25,12 +25,15 @@ export interface StubAccount {
   private_key: string
 }
 
-/** Answers a request instead of the stub, or calls `pass`. */
-export type StubFault = (
-  req: IncomingMessage,
-  res: ServerResponse,
-  pass: () => Promise<void>,
-) => void | Promise<void>
+/** What a fault may do with a request beside answering it itself. */
+export interface StubWays {
+  /** As if there were no fault. */
+  pass(): Promise<void>
+  /** The stub does its work, and nobody answers. */
+  work(): Promise<void>
+}
+
+export type StubFault = (req: IncomingMessage, res: ServerResponse, ways: StubWays) => void | Promise<void>
 
 const REWRITE_STEP = 4 * 1024 * 1024
 const OWNER = 'files@acme.iam.gserviceaccount.com'
@@ -93,27 +96,24 @@ export class GcsStub {
     this.seen.push(`${req.method} ${req.url}`)
     req.on('error', () => {})
     res.on('error', () => {})
-    const pass = () => this.#answer(req, res)
+    const work = async () => void (await this.#answer(req))
+    const pass = async () => reply(req, res, await this.#answer(req))
     try {
-      await (this.fault === undefined ? pass() : this.fault(req, res, pass))
+      await (this.fault === undefined ? pass() : this.fault(req, res, { pass, work }))
     } catch {
       res.destroy() // a client that went away in the middle of its body
     }
   }
 
-  async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  async #answer(req: IncomingMessage): Promise<StubAnswer> {
     const isXml = !/^\/(upload\/)?storage\/v1\//.test(req.url ?? '')
     const bytes = await buffer(req)
-    let answer: StubAnswer
     try {
-      answer = isXml ? this.#xml(req, bytes) : this.#json(req, bytes)
+      return isXml ? this.#xml(req, bytes) : this.#json(req, bytes)
     } catch (error) {
       if (!(error instanceof StubError)) throw error
-      answer = isXml ? xmlError(error) : jsonError(error)
+      return isXml ? xmlError(error) : jsonError(error)
     }
-    const { status, headers = {}, body = '' } = answer
-    res.writeHead(status, { 'content-length': Buffer.byteLength(body), ...headers })
-    res.end(req.method === 'HEAD' ? undefined : body)
   }
 
   #json(req: IncomingMessage, bytes: Buffer): StubAnswer {
@@ -186,6 +186,17 @@ export class GcsStub {
   }
 }
 
+function reply(req: IncomingMessage, res: ServerResponse, { status, headers, body = '' }: StubAnswer): void {
+  res.writeHead(status, { 'content-length': Buffer.byteLength(body), ...headers })
+  res.end(req.method === 'HEAD' ? undefined : body)
+}
+
+/** Answers with an error in the JSON API's form. */
+export function answerError(res: ServerResponse, status: number, reason: string): void {
+  const { headers, body } = jsonError(new StubError(status, reason, 'said the stub'))
+  res.writeHead(status, headers).end(body)
+}
+
 function media({ bytes, resource }: StubObject, range: string | undefined): StubAnswer {
   const text = (name: string) =>
     resource[name] === undefined ? {} : { [header(name)]: String(resource[name]) }
@@ -214,7 +225,7 @@ function header(name: string): string {
   return name.replace(/[A-Z]/g, char => `-${char.toLowerCase()}`)
 }
 
-export function jsonError({ status, reason, message }: StubError): StubAnswer {
+function jsonError({ status, reason, message }: StubError): StubAnswer {
   const error = { code: status, message, errors: [{ domain: 'global', reason, message }] }
   return { ...json({ error }), status }
 }

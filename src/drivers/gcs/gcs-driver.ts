@@ -20,7 +20,14 @@ import { GcsCalls } from './gcs-calls.js'
 import { GcsFailure, toFailure } from './gcs-errors.js'
 import { getObject, readResource } from './get-object.js'
 import { listObjects } from './list-objects.js'
-import { assertOptions, type GcsDriverOptions, isAnonymous, makeClient, resolveLimits } from './options.js'
+import {
+  assertOptions,
+  type GcsDriverOptions,
+  type GcsServiceAccount,
+  isAnonymous,
+  makeClient,
+  resolveLimits,
+} from './options.js'
 import { putObject } from './put-object.js'
 import { toObjectInfo } from './resource.js'
 import { hmacKey, rsaKey, type SigningKey } from './signing-key.js'
@@ -174,12 +181,12 @@ function assertLife(expiresIn: number): void {
 }
 
 /** A service account's key, where the client has one: a `JWT` of google-auth-library. */
-function keyOf(client: object): { client_email: string; private_key: string } | undefined {
-  const email: unknown = 'email' in client ? client.email : undefined
-  const key: unknown = 'key' in client ? client.key : undefined
-  return typeof email === 'string' && typeof key === 'string'
-    ? { client_email: email, private_key: key }
-    : undefined
+function keyOf(client: object): GcsServiceAccount | undefined {
+  const { email, key, keyFile } = client as Record<'email' | 'key' | 'keyFile', unknown>
+  if (typeof email === 'string' && typeof key === 'string') return { client_email: email, private_key: key }
+  // What the library makes of a file that is no JSON: it takes it for a bare key, and fails at its first use.
+  if (typeof keyFile === 'string' && email === undefined) throw new Error('no JSON')
+  return undefined
 }
 
 /** Only the kind of error goes on as the cause: a message about broken JSON quotes the key file. */

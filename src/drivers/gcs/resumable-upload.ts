@@ -1,3 +1,4 @@
+import { abortError } from '../../core/abort.js'
 import type { PutResult } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 import { Checksum } from './checksum.js'
@@ -74,11 +75,13 @@ export class ResumableUpload {
       })
     const { signal } = options
     if (signal === undefined) return created
-    return untilAborted(created, signal).catch(async (error: unknown) => {
+    try {
+      return await untilAborted(created, signal)
+    } catch (error) {
       if (!signal.aborted) throw error
       await this.#cancelWhenCreated(created)
-      throw error
-    })
+      throw abortError(signal)
+    }
   }
 
   /** Waits no longer than one request for tidying up; a slower backend's session is ended in the background. */

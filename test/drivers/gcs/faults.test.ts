@@ -1,0 +1,239 @@
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { StorageError } from '../../../src/core/errors.js'
+import { GcsDriver, type GcsDriverOptions } from '../../../src/drivers/gcs/index.js'
+import { answerError, GcsStub, type StubFault } from '../../support/gcs-stub.js'
+import { stubClient } from './stub-client.js'
+
+const MIB = 1024 * 1024
+const TEXT = { contentType: 'text/plain' }
+const LARGE = Buffer.from(Array.from({ length: 3 * MIB + 17 }, (_, index) => (index * 7) % 251))
+
+describe('the GCS driver on a GCS stub that fails', () => {
+  const stub = new GcsStub()
+  let bucket: string
+  let number = 0
+  let key: string
+  beforeAll(async () => {
+    await stub.start()
+    bucket = stub.createBucket()
+  })
+  afterAll(() => stub.close())
+  beforeEach(() => {
+    stub.fault = undefined
+    stub.keep = undefined
+    stub.seen = []
+    key = `${number++}/file.txt`
+  })
+
+  const driver = (options: Partial<GcsDriverOptions> = {}) =>
+    new GcsDriver({ bucket, client: stubClient(stub), chunkSize: MIB, maxAttempts: 2, ...options })
+  const code = (promise: Promise<unknown>) =>
+    promise.then(
+      () => 'success',
+      (error: unknown) => (StorageError.is(error) ? error.code : error),
+    )
+  const stored = () => stub.keys(bucket).filter(name => name === key)
+  const open = () => stub.openSessions(bucket).filter(name => name === key)
+  const uploads = () => stub.seen.filter(line => line.includes('/upload/'))
+  const readText = async () => text((await driver().get(key)).body)
+  const theirs = () => stub.store.store(bucket, key, Buffer.from('theirs'), {})
+  /** Lets `fault` have the first request that `isMeant`, and passes all others. */
+  const once = (isMeant: (line: string) => boolean, fault: StubFault): StubFault => {
+    let isDone = false
+    return (req, res, ways) => {
+      if (isDone || !isMeant(`${req.method} ${req.url}`)) return ways.pass()
+      isDone = true
+      return fault(req, res, ways)
+    }
+  }
+  const isMultipart = (line: string) => line.includes('uploadType=multipart')
+  const isChunk = (line: string) => line.startsWith('PUT') && line.includes('upload_id=')
+  const loseAnswer: StubFault = async (_req, res, { work }) => {
+    await work()
+    res.destroy()
+  }
+
+  it('sends a small body in one request', async () => {
+    await driver().put(key, Buffer.from('small'), TEXT)
+    expect(stub.seen).toEqual([expect.stringContaining('uploadType=multipart')])
+  })
+
+  it('sends a body of exactly one chunk in one request, and one byte more in two chunks', async () => {
+    await driver().put(key, LARGE.subarray(0, MIB), TEXT)
+    expect(uploads()).toHaveLength(1)
+    await driver().put(key, Readable.from([LARGE.subarray(0, MIB), LARGE.subarray(0, 1)]), TEXT)
+    expect(uploads().filter(isChunk)).toHaveLength(2)
+    expect((await driver().head(key)).size).toBe(MIB + 1)
+  })
+
+  it.each([429, 503])('tries again after %d', async status => {
+    stub.fault = once(isMultipart, (req, res) => {
+      req.resume()
+      answerError(res, status, 'rateLimitExceeded')
+    })
+    await driver().put(key, Buffer.from('mine'), TEXT)
+    expect(await readText()).toBe('mine')
+  })
+
+  it('succeeds with a create-only put whose first answer got lost', async () => {
+    stub.fault = once(isMultipart, loseAnswer)
+    const result = await driver().put(key, Buffer.from('mine'), { ...TEXT, ifNoneMatch: '*' })
+    expect(result).toMatchObject({ size: 4, etag: (await driver().head(key)).etag })
+    expect(uploads()).toHaveLength(2)
+  })
+
+  it('refuses a create-only put that lost its answer when the object there is not its own', async () => {
+    theirs()
+    stub.fault = once(isMultipart, loseAnswer)
+    const put = driver().put(key, Buffer.from('mine'), { ...TEXT, ifNoneMatch: '*' })
+    expect(await code(put)).toBe('ERR_FILE_EXISTS')
+    expect(await readText()).toBe('theirs')
+  })
+
+  it('succeeds with a put whose answer never came, since the object is there', async () => {
+    stub.fault = once(isMultipart, (_req, _res, { work }) => work())
+    const impatient = driver({ requestTimeout: 300, maxAttempts: 1 })
+    expect(await impatient.put(key, Buffer.from('mine'), TEXT)).toMatchObject({ size: 4 })
+  })
+
+  it('takes back an object that arrived although the put was aborted', async () => {
+    const abort = new AbortController()
+    stub.fault = once(isMultipart, async (_req, _res, { work }) => {
+      await work()
+      abort.abort()
+    })
+    const put = driver().put(key, Buffer.from('mine'), { ...TEXT, signal: abort.signal })
+    expect(await code(put)).toBe('ERR_UPLOAD_ABORTED')
+    expect(stored()).toEqual([])
+  })
+
+  it("never takes back somebody else's object", async () => {
+    const abort = new AbortController()
+    stub.fault = once(isMultipart, req => {
+      req.resume()
+      theirs()
+      abort.abort()
+    })
+    const put = driver().put(key, Buffer.from('mine'), { ...TEXT, signal: abort.signal })
+    expect(await code(put)).toBe('ERR_UPLOAD_ABORTED')
+    expect(stored()).toEqual([key])
+  })
+
+  it.each([
+    { what: 'the first chunk', isMeant: (line: string) => isChunk(line) },
+    { what: 'the last chunk', isMeant: (line: string) => isChunk(line) && uploads().length === 5 },
+  ])('goes on after the answer to $what got lost', async ({ isMeant }) => {
+    stub.fault = once(isMeant, loseAnswer)
+    await driver().put(key, LARGE, { ...TEXT, ifNoneMatch: '*' })
+    expect(Buffer.from(await readBytes()).equals(LARGE)).toBe(true)
+    expect(open()).toEqual([])
+  })
+
+  it('goes on after a connection that broke in the middle of a chunk', async () => {
+    stub.fault = once(isChunk, (req, res) => void req.once('data', () => res.destroy()))
+    await driver().put(key, LARGE, TEXT)
+    expect(Buffer.from(await readBytes()).equals(LARGE)).toBe(true)
+  })
+
+  it('sends the rest of chunks of which a part was kept only', async () => {
+    stub.keep = 256 * 1024 * 3
+    await driver().put(key, LARGE, TEXT)
+    expect(Buffer.from(await readBytes()).equals(LARGE)).toBe(true)
+  })
+
+  it('settles a resumable upload whose last answers all got lost', async () => {
+    stub.fault = (req, res, ways) =>
+      isChunk(`${req.method} ${req.url}`) && uploads().length >= 5 ? loseAnswer(req, res, ways) : ways.pass()
+    const result = await driver({ maxAttempts: 1 }).put(key, LARGE, { ...TEXT, ifNoneMatch: '*' })
+    expect(result.size).toBe(LARGE.length)
+    expect(open()).toEqual([])
+  })
+
+  it('notices bytes that changed on their way, and leaves nothing', async () => {
+    stub.fault = (req, _res, ways) => {
+      if (req.headers['x-goog-hash'] !== undefined) req.headers['x-goog-hash'] = 'crc32c=AAAAAA=='
+      return ways.pass()
+    }
+    expect(await code(driver().put(key, LARGE, TEXT))).toBe('ERR_BACKEND')
+    expect([...stored(), ...open()]).toEqual([])
+  })
+
+  it('deletes the session when a chunk is refused, also while the body stalls', async () => {
+    stub.fault = (req, res, { pass }) => {
+      if (!isChunk(`${req.method} ${req.url}`)) return pass()
+      req.resume()
+      answerError(res, 400, 'badRequest')
+    }
+    const body = new Readable({ read() {} })
+    body.push(LARGE)
+    expect(await code(driver().put(key, body, TEXT))).toBe('ERR_BACKEND')
+    expect(body.destroyed).toBe(true)
+    expect([...stored(), ...open()]).toEqual([])
+  })
+
+  it('deletes the session when the put is aborted in the middle of a chunk', async () => {
+    const abort = new AbortController()
+    stub.fault = once(isChunk, req => {
+      req.resume()
+      abort.abort()
+    })
+    const put = driver().put(key, LARGE, { ...TEXT, signal: abort.signal })
+    expect(await code(put)).toBe('ERR_UPLOAD_ABORTED')
+    expect([...stored(), ...open()]).toEqual([])
+    expect(stub.seen.at(-1)).toMatch(/^DELETE .*upload_id=/)
+  })
+
+  it('deletes a session that is begun while the put is aborted', async () => {
+    const abort = new AbortController()
+    stub.fault = once(
+      line => line.includes('uploadType=resumable'),
+      async (_req, _res, { pass }) => {
+        abort.abort()
+        await sleep(200)
+        return pass()
+      },
+    )
+    const put = driver().put(key, LARGE, { ...TEXT, signal: abort.signal })
+    expect(await code(put)).toBe('ERR_UPLOAD_ABORTED')
+    expect([...stored(), ...open()]).toEqual([])
+  })
+
+  it('says so when the session was ended by somebody else', async () => {
+    stub.fault = once(isChunk, (_req, _res, { pass }) => {
+      stub.store.sessions.clear()
+      return pass()
+    })
+    const error = await driver()
+      .put(key, LARGE, TEXT)
+      .catch((reason: unknown) => reason)
+    expect(error).toMatchObject({ code: 'ERR_BACKEND', message: expect.stringContaining('somebody else') })
+  })
+
+  it('tells the id of a resumable upload before its first chunk', async () => {
+    let id = ''
+    const onMultipart = async (uploadId: string) => {
+      await sleep(50)
+      expect(stub.seen.some(isChunk)).toBe(false)
+      id = uploadId
+    }
+    await driver().put(key, LARGE, { ...TEXT, onMultipart })
+    expect([...stub.store.sessions.keys()]).toContain(id)
+  })
+
+  it('deletes the session when its id cannot be recorded', async () => {
+    const onMultipart = async () => {
+      throw new Error('no database')
+    }
+    expect(await code(driver().put(key, LARGE, { ...TEXT, onMultipart }))).toBe('ERR_UPLOAD_ABORTED')
+    expect([...stored(), ...open()]).toEqual([])
+  })
+
+  async function readBytes(): Promise<Uint8Array> {
+    const chunks: Uint8Array[] = []
+    for await (const chunk of (await driver().get(key)).body) chunks.push(chunk)
+    return Buffer.concat(chunks)
+  }
+})
