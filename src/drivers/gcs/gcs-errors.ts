@@ -95,7 +95,7 @@ export function failureOf(error: unknown): GcsFailure | undefined {
   return cause instanceof GcsFailure ? cause : undefined
 }
 
-export function bucketNotFound(bucket: string): Reason {
+function bucketNotFound(bucket: string): Reason {
   const message = `There is no bucket "${bucket}" here: create it, or correct its name or the endpoint.`
   return { code: 'ERR_BUCKET_NOT_FOUND', message }
 }

@@ -53,7 +53,7 @@ export interface GcsLimits {
 }
 
 /** "Resumable uploads" (chunk size), Cloud Storage documentation. */
-export const CHUNK_UNIT = 256 * 1024
+const CHUNK_UNIT = 256 * 1024
 
 const CLIENT_OPTIONS = ['projectId', 'keyFile', 'credentials', 'endpoint'] as const
 
