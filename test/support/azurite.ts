@@ -13,48 +13,38 @@ const ACCOUNT = {
   accountKey: 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==',
 }
 
-/** What to start as `node <args>` for an azurite with its files in memory. */
-export function azuriteCommand(port: number): string[] {
-  const script = createRequire(import.meta.url).resolve('azurite/dist/src/blob/main.js')
-  return [
-    script,
-    ...['--blobHost', '127.0.0.1', '--blobPort', String(port)],
-    '--inMemoryPersistence',
-    // It does not know the version of the protocol that the SDK speaks, and gets on with it.
-    '--skipApiVersionCheck',
-    '--silent',
-    '--disableTelemetry',
-  ]
+export interface AzuriteOptions {
+  runDir: string
+  keeper: Keeper
+  /** Files of a certificate and its key. With them it speaks https, and takes tokens of Entra ID unchecked. */
+  https?: { cert: string; key: string }
+  /** How the keeper ends it. */
+  signals?: NodeJS.Signals[]
 }
 
-export function azureServerAt(port: number): AzureServer {
-  return { ...ACCOUNT, endpoint: `http://127.0.0.1:${port}/${ACCOUNT.accountName}` }
-}
-
-/** Microsoft's emulator of Azure Blob Storage, from npm. */
-export async function startAzurite(options: { runDir: string; keeper: Keeper }): Promise<AzureServer> {
+/** Microsoft's emulator of Azure Blob Storage, from npm, with its files in memory. */
+export async function startAzurite({ runDir, keeper, https, signals }: AzuriteOptions): Promise<AzureServer> {
   const port = await freePort()
-  const log = path.join(options.runDir, 'azurite.log')
-  options.keeper.spawn({
-    name: 'azurite',
-    command: process.execPath,
-    args: azuriteCommand(port),
-    signals: ['SIGTERM'],
-    log,
-  })
-  const server = azureServerAt(port)
-  const gone = () => options.keeper.complaints().includes('azurite')
+  const script = createRequire(import.meta.url).resolve('azurite/dist/src/blob/main.js')
+  const args = [script, '--blobHost', '127.0.0.1', '--blobPort', String(port)]
+  args.push('--inMemoryPersistence', '--silent', '--disableTelemetry')
+  // It does not know the version of the protocol that the SDK speaks, and gets on with it.
+  args.push('--skipApiVersionCheck')
+  if (https) args.push('--cert', https.cert, '--key', https.key, '--oauth', 'basic')
+  const log = path.join(runDir, 'azurite.log')
+  keeper.spawn({ name: 'azurite', command: process.execPath, args, signals: signals ?? ['SIGTERM'], log })
+  const endpoint = `${https ? 'https' : 'http'}://127.0.0.1:${port}/${ACCOUNT.accountName}`
+  const server = { ...ACCOUNT, endpoint }
   try {
-    await untilAzuriteAnswers(server, gone)
+    await untilReady(server, () => keeper.complaints().includes('azurite'))
   } catch (cause) {
     const said = existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n').slice(-10) : []
-    throw new Error(['azurite does not answer', options.keeper.complaints(), ...said].join('\n'), { cause })
+    throw new Error(['azurite does not answer', keeper.complaints(), ...said].join('\n'), { cause })
   }
   return server
 }
 
-/** Rejects after 30 seconds, or as soon as the server is `gone`. */
-export async function untilAzuriteAnswers(server: AzureServer, gone = () => false): Promise<void> {
+async function untilReady(server: AzureServer, gone: () => boolean): Promise<void> {
   const credential = new StorageSharedKeyCredential(server.accountName, server.accountKey)
   const client = new BlobServiceClient(server.endpoint, credential, { retryOptions: { maxTries: 1 } })
   for (const end = Date.now() + 30_000; ; await sleep(100)) {

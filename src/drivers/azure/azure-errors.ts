@@ -141,10 +141,10 @@ function reasonOf(error: SdkError, { container }: ErrorPlace): Reason {
   const byStatus = status === undefined ? undefined : BY_STATUS[status]
   if (byStatus !== undefined) return byStatus
   const said = name ?? error.name ?? 'an unknown error'
+  // Errors with neither are the SDK's own, about an answer that makes no sense.
+  const reached = name === undefined ? 'failed to answer as it should' : 'could not be reached'
   const answer =
-    status === undefined
-      ? `The storage could not be reached (${said}).`
-      : `The storage answered ${status} (${said}).`
+    status === undefined ? `The storage ${reached} (${said}).` : `The storage answered ${status} (${said}).`
   return { code: 'ERR_BACKEND', message: `${answer} See the error's cause.` }
 }
 

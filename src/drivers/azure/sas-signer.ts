@@ -21,6 +21,12 @@ const PERMISSIONS = { GET: 'r', HEAD: 'r', PUT: 'cw', DELETE: 'd' } as const
  */
 const CLOCK_SKEW = 15 * 60_000
 
+/**
+ * The format of the signature. Azure takes every version since 2012; the SDK's default changes with the SDK, and all
+ * URLs with it. Azurite 3.35 signs user delegation URLs of 2026-04-06, this SDK's default, in another way.
+ */
+export const SAS_VERSION = '2022-11-02'
+
 /** Makes the URLs of one container, by the SDK's own signature. Nothing here waits. */
 export class SasSigner {
   readonly #containerUrl: string
@@ -53,6 +59,7 @@ export class SasSigner {
     const { contentDisposition, contentType, cacheControl } = headers
     const answers = method === 'GET' || method === 'HEAD'
     return {
+      version: SAS_VERSION,
       containerName: this.#containerName,
       blobName: key,
       permissions: BlobSASPermissions.parse(PERMISSIONS[method]),

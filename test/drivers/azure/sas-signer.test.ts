@@ -8,6 +8,7 @@ import {
 import { describe, expect, it } from 'vitest'
 import type { SignUrlOptions } from '../../../src/core/driver.js'
 import { AzureDriver } from '../../../src/drivers/azure/index.js'
+import { SAS_VERSION } from '../../../src/drivers/azure/sas-signer.js'
 import { PORTABLE_KEYS } from '../../../src/testing/driver-cases-keys.js'
 
 const accountKey = Buffer.from('a key').toString('base64')
@@ -37,6 +38,7 @@ describe('signing by account key', () => {
     for (const blobName of PORTABLE_KEYS.filter(key => !/\.(\/|$)/.test(key))) {
       const sas = generateBlobSASQueryParameters(
         {
+          version: SAS_VERSION,
           containerName: 'files',
           blobName,
           permissions: BlobSASPermissions.parse(sp),

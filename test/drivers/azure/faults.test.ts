@@ -1,0 +1,320 @@
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ContainerClient } from '@azure/storage-blob'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { StorageError } from '../../../src/core/errors.js'
+import type { AzureDriver, AzureDriverOptions } from '../../../src/drivers/azure/index.js'
+import { azureConnection, createContainer, describeWithAzurite, listAllBlobs } from '../../support/azure.js'
+import { answerError, type FaultyProxy, loseAnswer, startFaultyProxy, swallow } from '../s3/faulty-proxy.js'
+import { driverOn } from './driver-on-azurite.js'
+
+const MIB = 1024 * 1024
+const TEXT = { contentType: 'text/plain' }
+const LARGE = Buffer.alloc(3 * MIB + 17, 'large')
+
+describeWithAzurite('the Azure driver behind a connection that fails', () => {
+  let proxy: FaultyProxy
+  let container: ContainerClient
+  let number = 0
+  let key: string
+  beforeAll(async () => {
+    proxy = await startFaultyProxy(azureConnection().endpoint)
+    container = await createContainer('faults')
+  })
+  afterAll(() => proxy.close())
+  beforeEach(() => {
+    proxy.fault = undefined
+    proxy.seen = []
+    key = `${number++}/file.txt`
+  })
+
+  function driver(options: Partial<AzureDriverOptions> = {}): AzureDriver {
+    const endpoint = `${proxy.endpoint}/${azureConnection().accountName}`
+    return driverOn(container, { endpoint, blockSize: MIB, blocksInFlight: 2, maxAttempts: 2, ...options })
+  }
+  const isBlock = (url = '') => url.includes('comp=block&')
+  const isCommit = (url = '') => url.includes('comp=blocklist')
+  const lose = (req: Parameters<typeof loseAnswer>[0], after: () => void) =>
+    loseAnswer(req, azureConnection().endpoint, after)
+  const code = (promise: Promise<unknown>) =>
+    promise.then(
+      () => 'success',
+      (error: unknown) => (StorageError.is(error) ? error.code : error),
+    )
+  /** Also what only a listing of uncommitted blobs shows. */
+  const stored = () => listAllBlobs(container, key)
+  const puts = () => proxy.seen.filter(line => line.startsWith('PUT'))
+
+  it('sends a small body in one request', async () => {
+    await driver().put(key, Buffer.from('small'), TEXT)
+    expect(proxy.seen).toEqual([`PUT /devstoreaccount1/${container.containerName}/${key}`])
+  })
+
+  it('has no more blocks on their way than it may', async () => {
+    let inFlight = 0
+    let most = 0
+    proxy.fault = async (req, _res, pass) => {
+      if (!isBlock(req.url)) return pass()
+      most = Math.max(most, ++inFlight)
+      await sleep(20)
+      await pass()
+      inFlight--
+    }
+    await driver().put(key, Buffer.alloc(10 * MIB), TEXT)
+    expect(most).toBe(2)
+    expect(puts()).toHaveLength(11)
+  })
+
+  it.each([500, 503, 429])('tries again after a %s', async status => {
+    proxy.fault = (req, res, pass) => {
+      if (proxy.seen.length > 1) return pass()
+      swallow(req)
+      answerError(res, status, 'ServerBusy')
+    }
+    await driver().put(key, Buffer.from('small'), TEXT)
+    expect(puts()).toHaveLength(2)
+  })
+
+  it('tries again after a silence', async () => {
+    proxy.fault = (req, _res, pass) => (proxy.seen.length > 1 ? pass() : swallow(req))
+    expect(await code(driver({ requestTimeout: 300 }).head(key))).toBe('ERR_FILE_NOT_FOUND')
+    expect(proxy.seen).toHaveLength(2)
+  })
+
+  it('succeeds with a create-only put whose first answer got lost', async () => {
+    proxy.fault = (req, res, pass) => (puts().length > 1 ? pass() : lose(req, () => res.destroy()))
+    const result = await driver().put(key, Buffer.from('mine'), { ...TEXT, ifNoneMatch: '*' })
+    expect(result).toMatchObject({ size: 4, etag: expect.stringMatching(/^"/) })
+    expect(puts()).toHaveLength(2)
+  })
+
+  it('refuses a create-only put that lost its answer when the blob there is not its own', async () => {
+    await container.getBlockBlobClient(key).upload('theirs', 6)
+    proxy.fault = (req, res, pass) => (puts().length > 1 ? pass() : lose(req, () => res.destroy()))
+    const put = driver().put(key, Buffer.from('mine'), { ...TEXT, ifNoneMatch: '*' })
+    expect(await code(put)).toBe('ERR_FILE_EXISTS')
+    expect(await text((await driver().get(key)).body)).toBe('theirs')
+  })
+
+  it('succeeds with a put whose answer never came, since the blob is there', async () => {
+    proxy.fault = (req, _res, pass) => (req.method === 'PUT' ? lose(req, () => {}) : pass())
+    const impatient = driver({ requestTimeout: 300, maxAttempts: 1 })
+    expect(await impatient.put(key, Buffer.from('mine'), TEXT)).toMatchObject({ size: 4 })
+  })
+
+  it('succeeds with blocks whose putting together lost its answer', async () => {
+    proxy.fault = (req, res, pass) => (isCommit(req.url) ? lose(req, () => res.destroy()) : pass())
+    const result = await driver().put(key, LARGE, { ...TEXT, ifNoneMatch: '*' })
+    expect(result).toMatchObject({ size: LARGE.length, etag: expect.stringMatching(/^"/) })
+    expect(await text((await driver().get(key)).body)).toBe(LARGE.toString())
+  })
+
+  it('takes back a blob that arrived although the put was aborted', async () => {
+    for (const body of [Buffer.from('mine'), LARGE]) {
+      const abort = new AbortController()
+      proxy.fault = (req, _res, pass) => {
+        const last = body === LARGE ? isCommit(req.url) : req.method === 'PUT'
+        return last ? lose(req, () => abort.abort()) : pass()
+      }
+      const put = driver().put(key, body, { ...TEXT, signal: abort.signal })
+      expect(await code(put)).toBe('ERR_UPLOAD_ABORTED')
+      expect(await stored()).toEqual([])
+    }
+  })
+
+  it("never takes back somebody else's blob", async () => {
+    const abort = new AbortController()
+    proxy.fault = async (req, _res, pass) => {
+      if (req.method !== 'PUT') return pass()
+      swallow(req)
+      await container.getBlockBlobClient(key).upload('theirs', 6)
+      abort.abort()
+    }
+    const put = driver().put(key, Buffer.from('mine'), { ...TEXT, signal: abort.signal })
+    expect(await code(put)).toBe('ERR_UPLOAD_ABORTED')
+    expect(await text((await driver().get(key)).body)).toBe('theirs')
+  })
+
+  it('ends when a block fails, also while the body stalls, and leaves uncommitted blocks at most', async () => {
+    proxy.fault = (req, res, pass) => {
+      if (!isBlock(req.url) || puts().length < 2) return pass()
+      swallow(req)
+      answerError(res, 400, 'Md5Mismatch')
+    }
+    const body = new Readable({ read() {} })
+    body.push(LARGE)
+    expect(await code(driver().put(key, body, TEXT))).toBe('ERR_BACKEND')
+    expect(body.destroyed).toBe(true)
+    expect((await stored()).filter(blob => blob.committed)).toEqual([])
+    expect(await code(driver().head(key))).toBe('ERR_FILE_NOT_FOUND')
+    proxy.fault = undefined
+    await driver().put(key, LARGE, TEXT)
+    expect(await text((await driver().get(key)).body)).toBe(LARGE.toString())
+  })
+
+  it('says so when another upload took the blocks away, and does not touch that one', async () => {
+    proxy.fault = async (req, res, pass) => {
+      if (!isCommit(req.url)) return pass()
+      swallow(req)
+      await container.getBlockBlobClient(key).upload('theirs', 6)
+      // As Azure does. Azurite keeps the blocks, so that both uploads succeed there, one after the other.
+      answerError(res, 400, 'InvalidBlockList')
+    }
+    const error = await driver()
+      .put(key, LARGE, TEXT)
+      .catch((reason: unknown) => reason)
+    expect(error).toMatchObject({ code: 'ERR_BACKEND', message: expect.stringContaining('Another upload') })
+    expect(await text((await driver().get(key)).body)).toBe('theirs')
+  })
+
+  it('ends every call to a server that never answers', async () => {
+    proxy.fault = req => swallow(req)
+    const impatient = driver({ requestTimeout: 200, maxAttempts: 1, blockSize: 1024 })
+    const list = async () => {
+      for await (const _ of impatient.list('')) return
+    }
+    const calls = [
+      impatient.get(key),
+      impatient.get(key, { range: { suffix: 1 } }),
+      impatient.head(key),
+      impatient.delete(key),
+      impatient.copy(key, `${key}2`),
+      list(),
+      impatient.put(key, Buffer.from('x'), TEXT),
+      impatient.put(key, LARGE.subarray(0, 5_000), TEXT),
+    ]
+    expect(await Promise.all(calls.map(code))).toEqual(calls.map(() => 'ERR_BACKEND_TIMEOUT'))
+  })
+
+  it('listens to an abort while it pauses between tries', async () => {
+    proxy.fault = (_req, res) => answerError(res, 503, 'ServerBusy')
+    const started = Date.now()
+    const head = driver({ maxAttempts: 9 }).head(key, { signal: AbortSignal.timeout(300) })
+    expect(await code(head)).toBe('ERR_UPLOAD_ABORTED')
+    expect(Date.now() - started).toBeLessThan(2_000)
+  })
+
+  it('ends a download that falls silent', async () => {
+    proxy.fault = (_req, res) => {
+      res.writeHead(200, { 'content-length': '100', etag: '"1"' })
+      res.write('only this')
+    }
+    const { body } = await driver({ idleTimeout: 200 }).get(key)
+    expect(await code(text(body))).toBe('ERR_BACKEND_TIMEOUT')
+  })
+
+  it('fails a download that the server ends early', async () => {
+    proxy.fault = (_req, res) => {
+      res.writeHead(200, { 'content-length': '100', etag: '"1"' })
+      res.write('only this', () => res.destroy())
+    }
+    const { body } = await driver().get(key)
+    expect(await code(text(body))).toBe('ERR_BACKEND')
+  })
+
+  it('lets a reader take its time, and ends with the signal', async () => {
+    await driver().put(key, LARGE, TEXT)
+    const { body } = await driver({ idleTimeout: 100, requestTimeout: 200 }).get(key)
+    let size = 0
+    for await (const chunk of body) {
+      if (size < 200_000) await sleep(150)
+      size += chunk.length
+    }
+    expect(size).toBe(LARGE.length)
+    const abort = new AbortController()
+    const { body: ended } = await driver().get(key, { signal: abort.signal })
+    setTimeout(() => abort.abort(), 20)
+    const read = async () => {
+      for await (const _ of ended) await sleep(20)
+    }
+    expect(await code(read())).toBe('ERR_UPLOAD_ABORTED')
+  })
+
+  it('reads the last bytes of one and the same blob when it is replaced meanwhile', async () => {
+    await driver().put(key, Buffer.from('the first one'), TEXT)
+    proxy.fault = async (req, _res, pass) => {
+      if (req.method === 'GET') {
+        proxy.fault = undefined
+        await container.getBlockBlobClient(key).upload('second', 6)
+      }
+      return pass()
+    }
+    const { body, range } = await driver().get(key, { range: { suffix: 3 } })
+    expect(await text(body)).toBe('ond')
+    expect(range).toEqual({ start: 3, end: 5 })
+  })
+
+  it('does not believe a listing that never ends', async () => {
+    proxy.fault = (_req, res) => {
+      res.writeHead(200, { 'content-type': 'application/xml' })
+      res.end('<EnumerationResults><Blobs></Blobs><NextMarker>a</NextMarker></EnumerationResults>')
+    }
+    const list = async () => {
+      for await (const _ of driver().list(''));
+    }
+    expect(await code(list())).toBe('ERR_BACKEND')
+  })
+
+  it.each([
+    { status: 403, name: 'AuthenticationFailed', says: /clock/, is: 'ERR_BACKEND_DENIED' },
+    { status: 409, name: 'BlobArchived', says: /archived/, is: 'ERR_BACKEND' },
+    { status: 412, name: 'LeaseIdMissing', says: /lease/, is: 'ERR_BACKEND' },
+    { status: 400, name: 'InvalidUri', says: /cannot hold/, is: 'ERR_KEY_INVALID' },
+    { status: 418, name: 'Teapot', says: /answered 418 \(Teapot\)/, is: 'ERR_BACKEND' },
+  ])('says what to do about $status $name', async ({ status, name, says, is }) => {
+    proxy.fault = (req, res) => {
+      swallow(req)
+      answerError(res, status, name, { 'x-ms-error-code': name, 'x-ms-request-id': 'id of the request' })
+    }
+    for (const call of [driver().get(key), driver().head(key)]) {
+      const error = await call.catch((reason: unknown) => reason)
+      expect(error).toMatchObject({ code: is, message: expect.stringMatching(says), key })
+      expect((error as Error).cause).toMatchObject({ code: name, requestId: 'id of the request' })
+    }
+  })
+
+  describe('while a copy goes on in the background', () => {
+    const headers = { 'x-ms-copy-id': 'the-copy', etag: '"1"', 'last-modified': new Date(0).toUTCString() }
+    /** Azurite copies at once, so the server's part is played here: its states, one for each look at the target. */
+    function pending(...states: string[]) {
+      proxy.fault = (req, res) => {
+        swallow(req)
+        const status = req.method === 'HEAD' ? (states.shift() ?? 'pending') : 'pending'
+        res.writeHead(req.method === 'HEAD' ? 200 : req.url?.includes('comp=copy') ? 204 : 202, {
+          ...headers,
+          'x-ms-copy-status': status,
+        })
+        res.end()
+      }
+    }
+    const seen = (method: string) => proxy.seen.filter(line => line.startsWith(method))
+
+    it('waits until it is done', async () => {
+      pending('pending', 'success')
+      await driver().copy('from', key)
+      expect(seen('HEAD')).toHaveLength(2)
+      expect(seen('DELETE')).toEqual([])
+    })
+
+    it('says when it fails, and takes the empty target back', async () => {
+      pending('failed', 'failed')
+      expect(await code(driver().copy('from', key))).toBe('ERR_BACKEND')
+      expect(seen('DELETE')).toHaveLength(1)
+    })
+
+    it('ends it with the signal, and takes the empty target back', async () => {
+      pending()
+      const signal = AbortSignal.timeout(300)
+      expect(await code(driver().copy('from', key, { signal }))).toBe('ERR_UPLOAD_ABORTED')
+      expect(seen('PUT').at(-1)).toContain('comp=copy&copyid=the-copy')
+      expect(seen('DELETE')).toHaveLength(1)
+    })
+
+    it('does not wait for ever', async () => {
+      pending()
+      expect(await code(driver({ requestTimeout: 100 }).copy('from', key))).toBe('ERR_BACKEND_TIMEOUT')
+      expect(seen('DELETE')).toHaveLength(1)
+    })
+  })
+})
