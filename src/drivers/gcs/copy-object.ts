@@ -1,5 +1,6 @@
 import { StorageError } from '../../core/errors.js'
 import type { Call, GcsCalls } from './gcs-calls.js'
+import { encodeUri } from './uri.js'
 
 interface RewriteAnswer {
   done?: boolean
@@ -13,11 +14,11 @@ interface RewriteAnswer {
  * API). Whatever is not finished is invisible.
  */
 export async function copyObject(calls: GcsCalls, to: string, call: Call & { key: string }): Promise<void> {
-  const target = `${calls.objectUrl(call.key)}/rewriteTo/b/${calls.bucket}/o/${encodeURIComponent(to)}`
+  const target = `${calls.objectUrl(call.key)}/rewriteTo/b/${calls.bucket}/o/${encodeUri(to)}`
   let token: string | undefined
   let copied = ''
   for (;;) {
-    const url = `${target}?${token === undefined ? '' : `rewriteToken=${encodeURIComponent(token)}&`}fields=done,rewriteToken,totalBytesRewritten`
+    const url = `${target}?${token === undefined ? '' : `rewriteToken=${encodeUri(token)}&`}fields=done,rewriteToken,totalBytesRewritten`
     const answer = await calls.json<RewriteAnswer>({ ...call, slow: true }, { method: 'POST', url, body: [] })
     if (answer.done) return
     if (answer.rewriteToken === undefined || answer.totalBytesRewritten === copied) throw stuck(call.key)

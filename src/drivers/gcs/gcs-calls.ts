@@ -5,6 +5,7 @@ import { StorageError } from '../../core/errors.js'
 import { answeredFailure, GcsFailure, isTransient, toFailure, toStorageError } from './gcs-errors.js'
 import { HttpClient, type HttpRequest, readAnswer } from './http-client.js'
 import { type GcsLimits, isAnonymous } from './options.js'
+import { encodeUri } from './uri.js'
 
 export interface Call {
   operation: string
@@ -63,7 +64,7 @@ export class GcsCalls {
 
   /** Where an object's resource is ("Objects", Cloud Storage JSON API), or that of them all. */
   objectUrl(key?: string, query: Record<string, string> = {}): string {
-    const path = `storage/v1/b/${this.bucket}/o${key === undefined ? '' : `/${encodeURIComponent(key)}`}`
+    const path = `storage/v1/b/${this.bucket}/o${key === undefined ? '' : `/${encodeUri(key)}`}`
     return this.#url(path, query)
   }
 
@@ -167,7 +168,7 @@ export class GcsCalls {
   }
 
   #url(path: string, query: Record<string, string>): string {
-    const parameters = Object.entries(query).map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
+    const parameters = Object.entries(query).map(([name, value]) => `${name}=${encodeUri(value)}`)
     return `${this.client.apiEndpoint}/${path}${parameters.length > 0 ? `?${parameters.join('&')}` : ''}`
   }
 

@@ -29,7 +29,10 @@ export interface GcsDriverOptions {
    * business.
    */
   client?: Storage
-  /** Of a private endpoint or an emulator. Without `keyFile` or `credentials`, requests to it are anonymous. */
+  /**
+   * Of a regional endpoint, a private one or an emulator. Outside of `googleapis.com`, requests to it are anonymous
+   * unless there are `keyFile` or `credentials`.
+   */
   endpoint?: string
   /**
    * Bytes in one request of a resumable upload, and the largest body that is sent in one request: a multiple of
@@ -108,8 +111,13 @@ export function makeClient({ projectId, keyFile, credentials, endpoint }: GcsDri
     ...(keyFile === undefined ? {} : { keyFilename: keyFile }),
     ...(credentials === undefined ? {} : { credentials }),
     ...(endpoint === undefined ? {} : { apiEndpoint: endpoint }),
-    useAuthWithCustomEndpoint: keyFile !== undefined || credentials !== undefined,
+    useAuthWithCustomEndpoint: keyFile !== undefined || credentials !== undefined || isGoogles(endpoint),
   })
+}
+
+/** Regional and private endpoints are Google itself. A token goes nowhere else unless keys were given for it. */
+function isGoogles(endpoint: string | undefined): boolean {
+  return endpoint !== undefined && /\.googleapis\.com$/.test(new URL(endpoint).hostname)
 }
 
 /** Whether requests go without credentials: the SDK's rule for emulators. */

@@ -218,7 +218,7 @@ async function nextPiece(pieces: AsyncGenerator<Piece>): Promise<Piece> {
 
 /** How many bytes the storage has: no Range header means none. */
 function keptBytes({ headers: { range } }: Answer): number {
-  const match = /^bytes=0-(\d+)$/.exec(range ?? '')
+  const match = /^(?:bytes=)?0-(\d+)$/.exec(range ?? '')
   return match === null ? 0 : Number(match[1]) + 1
 }
 

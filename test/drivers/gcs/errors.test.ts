@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { inspect } from 'node:util'
 import { Storage } from '@google-cloud/storage'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { Driver } from '../../../src/core/driver.js'
 import { StorageError } from '../../../src/core/errors.js'
 import { GcsDriver, type GcsDriverOptions } from '../../../src/drivers/gcs/index.js'
@@ -136,6 +136,15 @@ describe('the credentials of the GCS driver', () => {
     await driver.ready()
     expect(driver.signUrl).toBeUndefined()
     expect(driver.capabilities.signedUrls).toBe(false)
+  })
+
+  it("go to Google's own endpoints, and to others only when they were given", async () => {
+    vi.stubEnv('GOOGLE_APPLICATION_CREDENTIALS', '/no/such/key.json')
+    const regional = 'https://storage.europe-west3.rep.googleapis.com'
+    const error = await failure(new GcsDriver({ bucket: 'bucket', endpoint: regional }).ready())
+    expect(error.code).toBe('ERR_CONFIG')
+    await new GcsDriver({ bucket: 'bucket', endpoint: 'https://googleapis.com.example' }).ready()
+    vi.unstubAllEnvs()
   })
 
   it.each([
