@@ -28,6 +28,10 @@ export function backendsOf(variables: Variables): EnvBackends {
       return { backends: { ...kept, s3: () => loadS3(variables) }, writeTo: 's3' }
     case 'do_spaces':
       return { backends: { ...kept, spaces: () => loadSpaces(variables) }, writeTo: 'spaces' }
+    case 'azure':
+      return { backends: { ...kept, azure: () => loadAzure(variables) }, writeTo: 'azure' }
+    case 'gcs':
+      return { backends: { ...kept, gcs: () => loadGcs(variables) }, writeTo: 'gcs' }
   }
 }
 
@@ -53,6 +57,28 @@ function s3Options(variables: Variables) {
         ? undefined
         : { accessKeyId, secretAccessKey, sessionToken: variables.AWS_SESSION_TOKEN },
   }
+}
+
+async function loadAzure(variables: Variables): Promise<Driver> {
+  const { AzureDriver } = await withPeer('@azure/storage-blob', () => import('../drivers/azure/index.js'))
+  return new AzureDriver({
+    container: variables.AZURE_CONTAINER ?? '',
+    accountName: variables.AZURE_ACCOUNT_NAME,
+    accountKey: variables.AZURE_ACCOUNT_KEY,
+    endpoint: variables.AZURE_ENDPOINT_URL,
+  })
+}
+
+async function loadGcs(variables: Variables): Promise<Driver> {
+  const { GcsDriver } = await withPeer('@google-cloud/storage', () => import('../drivers/gcs/index.js'))
+  const { GS_HMAC_ACCESS_KEY_ID: accessId, GS_HMAC_SECRET: secret } = variables
+  return new GcsDriver({
+    bucket: variables.GS_BUCKET_NAME ?? '',
+    projectId: variables.GS_PROJECT_ID,
+    endpoint: variables.GS_ENDPOINT_URL,
+    keyFile: variables.GOOGLE_APPLICATION_CREDENTIALS,
+    hmac: accessId === undefined || secret === undefined ? undefined : { accessId, secret },
+  })
 }
 
 async function withPeer<T>(peer: string, load: () => Promise<T>): Promise<T> {

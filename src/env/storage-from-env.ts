@@ -13,7 +13,7 @@ export type EnvStorageOptions = Pick<StorageOptions, 'disks' | 'urls' | 'uploads
  *
  * @throws ERR_CONFIG naming everything that is wrong at once
  * @example
- * export const storage = storageFromEnv()   // STORAGE_BACKEND=local | s3 | do_spaces
+ * export const storage = storageFromEnv()   // STORAGE_BACKEND=local | s3 | do_spaces | azure | gcs
  */
 export function storageFromEnv(options: EnvStorageOptions = {}, env: Environment = process.env): Storage {
   const variables = readVariables(env)
@@ -30,7 +30,7 @@ function warnOf(variables: Variables): void {
   if (variables.USE_S3 !== undefined) {
     warn('ENV_USE_S3_DEPRECATED', 'USE_S3 is deprecated: set STORAGE_BACKEND=s3 (or local) instead.')
   }
-  for (const name of ['AWS_S3_CUSTOM_DOMAIN', 'DO_SPACES_CDN_ENDPOINT'] as const) {
+  for (const name of ['AWS_S3_CUSTOM_DOMAIN', 'DO_SPACES_CDN_ENDPOINT', 'AZURE_CUSTOM_DOMAIN'] as const) {
     if (variables[name] !== undefined)
       warn('ENV_CDN_UNUSED', `${name} is not used by this version: files are signed for the bucket itself.`)
   }

@@ -15,10 +15,11 @@ const secrets = z
     error: `must be one or more secrets of at least ${MIN_SECRET_LENGTH} characters, separated by commas. Make one with: openssl rand -base64 32`,
   })
 
+/** What STORAGE_BACKEND may say. */
+const BACKENDS = ['local', 's3', 'do_spaces', 'azure', 'gcs'] as const
+
 const schema = z.object({
-  STORAGE_BACKEND: z
-    .enum(['local', 's3', 'do_spaces'], { error: 'must be local, s3 or do_spaces' })
-    .optional(),
+  STORAGE_BACKEND: z.enum(BACKENDS, { error: `must be one of: ${BACKENDS.join(', ')}` }).optional(),
   USE_S3: z.enum(['true', 'false', '1', '0', 'True', 'False'], { error: 'must be true or false' }).optional(),
   STORAGE_URL_SECRET: secrets,
   MEDIA_ROOT: z.string().optional(),
@@ -41,9 +42,23 @@ const schema = z.object({
     .regex(/^[a-z]{3}[0-9]$/, 'must be the slug of a datacenter, for example nyc3')
     .default('nyc3'),
   DO_SPACES_CDN_ENDPOINT: z.string().optional(),
+  AZURE_ACCOUNT_NAME: z
+    .string()
+    .regex(/^[a-z0-9]{3,24}$/, 'must be the name of a storage account: 3 to 24 small letters and digits')
+    .optional(),
+  AZURE_ACCOUNT_KEY: z.string().optional(),
+  AZURE_CONTAINER: z.string().optional(),
+  AZURE_ENDPOINT_URL: url('a storage account').optional(),
+  AZURE_CUSTOM_DOMAIN: z.string().optional(),
+  GS_BUCKET_NAME: z.string().optional(),
+  GS_PROJECT_ID: z.string().optional(),
+  GS_ENDPOINT_URL: url('a server of Google Cloud Storage').optional(),
+  GOOGLE_APPLICATION_CREDENTIALS: z.string().optional(),
+  GS_HMAC_ACCESS_KEY_ID: z.string().optional(),
+  GS_HMAC_SECRET: z.string().optional(),
 })
 
-type BackendName = 'local' | 's3' | 'do_spaces'
+type BackendName = (typeof BACKENDS)[number]
 
 /** What the environment says, checked. */
 export type Variables = Omit<z.output<typeof schema>, 'STORAGE_BACKEND'> & { STORAGE_BACKEND: BackendName }
@@ -68,19 +83,42 @@ function lineOf({ path, message }: { path: PropertyKey[]; message: string }): st
 }
 
 function chosenBackend({ STORAGE_BACKEND: backend, USE_S3: usesS3 = '' }: Environment): BackendName {
-  if (backend === 's3' || backend === 'do_spaces' || backend === 'local') return backend
-  return /^(true|1)$/i.test(usesS3) ? 's3' : 'local'
+  const named = BACKENDS.find(name => name === backend)
+  return named ?? (/^(true|1)$/i.test(usesS3) ? 's3' : 'local')
 }
 
 /** What one variable needs of the others; read from the raw text, so that it is said beside all other faults. */
 function missingFor(backend: BackendName, set: Environment): string[] {
-  if (backend === 'local') return []
-  const isUnset = (name: string) => set[name] === undefined
-  const bucket = ['AWS_STORAGE_BUCKET_NAME'].filter(isUnset)
-  const faults = bucket.map(name => `${name} is missing: the bucket that holds the files`)
-  const keys = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'].filter(isUnset)
-  const isRole = keys.length === 2
-  if (isRole && backend === 's3') return faults
-  const why = isRole ? 'Spaces knows no roles, only keys' : 'the two AWS keys go together, or both stay away'
-  return [...faults, ...keys.map(name => `${name} is missing: ${why}`)]
+  const need = (why: string, ...names: string[]) =>
+    names.filter(name => set[name] === undefined).map(name => `${name} is missing: ${why}`)
+  const isHalf = (one: string, other: string) => (set[one] === undefined) !== (set[other] === undefined)
+  const pair = (why: string, one: string, other: string) => (isHalf(one, other) ? need(why, one, other) : [])
+  switch (backend) {
+    case 'local':
+      return []
+    case 's3':
+      return [
+        ...need('the bucket that holds the files', 'AWS_STORAGE_BUCKET_NAME'),
+        ...pair(
+          'the two AWS keys go together, or both stay away',
+          'AWS_ACCESS_KEY_ID',
+          'AWS_SECRET_ACCESS_KEY',
+        ),
+      ]
+    case 'do_spaces':
+      return [
+        ...need('the bucket that holds the files', 'AWS_STORAGE_BUCKET_NAME'),
+        ...need('Spaces knows no roles, only keys', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'),
+      ]
+    case 'azure':
+      return [
+        ...need('the container that holds the files', 'AZURE_CONTAINER'),
+        ...need('the storage account and its key', 'AZURE_ACCOUNT_NAME', 'AZURE_ACCOUNT_KEY'),
+      ]
+    case 'gcs':
+      return [
+        ...need('the bucket that holds the files', 'GS_BUCKET_NAME'),
+        ...pair('the two HMAC values go together', 'GS_HMAC_ACCESS_KEY_ID', 'GS_HMAC_SECRET'),
+      ]
+  }
 }

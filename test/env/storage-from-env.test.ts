@@ -6,6 +6,14 @@ import { tempDir } from '../support/temp-dir.js'
 const STORAGE_URL_SECRET = 'a secret of more than sixteen characters'
 const S3 = { STORAGE_BACKEND: 's3', STORAGE_URL_SECRET, AWS_STORAGE_BUCKET_NAME: 'files' }
 const KEYS = { AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE', AWS_SECRET_ACCESS_KEY: 'the-secret-access-key' }
+const AZURE = {
+  STORAGE_BACKEND: 'azure',
+  STORAGE_URL_SECRET,
+  AZURE_ACCOUNT_NAME: 'account1',
+  AZURE_ACCOUNT_KEY: Buffer.from('the account key').toString('base64'),
+  AZURE_CONTAINER: 'files',
+}
+const GCS = { STORAGE_BACKEND: 'gcs', STORAGE_URL_SECRET, GS_BUCKET_NAME: 'files' }
 
 function failureOf(env: Record<string, string>): StorageError {
   try {
@@ -83,6 +91,35 @@ describe('storageFromEnv', () => {
       /^https:\/\/files\.fra1\.digitaloceanspaces\.com\/media\/acme\/a\.pdf\?.*X-Amz-Signature=/,
     )
     await storage.close()
+  })
+
+  it('signs Azure URLs for the container of the account', async () => {
+    const storage = storageFromEnv({}, AZURE)
+    await storage.ready()
+    const url = runWithTenant('acme', () => storage.disk('media').signedUrl('a.pdf'))
+    expect(url).toMatch(/^https:\/\/account1\.blob\.core\.windows\.net\/files\/media\/acme\/a\.pdf\?.*sig=/)
+    await storage.close()
+  })
+
+  it('signs Google Cloud URLs with an HMAC key', async () => {
+    const env = { ...GCS, GS_HMAC_ACCESS_KEY_ID: 'GOOG1EXAMPLE', GS_HMAC_SECRET: 'the-hmac-secret' }
+    const storage = storageFromEnv({}, env)
+    await storage.ready()
+    const url = runWithTenant('acme', () => storage.disk('media').signedUrl('a.pdf'))
+    expect(url).toMatch(
+      /^https:\/\/storage\.googleapis\.com\/files\/media\/acme\/a\.pdf\?X-Goog-Algorithm=GOOG4-HMAC-SHA256&/,
+    )
+    await storage.close()
+  })
+
+  it.each<[string, string[], Record<string, string>?]>([
+    ['azure', ['AZURE_CONTAINER', 'AZURE_ACCOUNT_NAME', 'AZURE_ACCOUNT_KEY']],
+    ['gcs', ['GS_BUCKET_NAME']],
+    ['gcs', ['GS_BUCKET_NAME', 'GS_HMAC_SECRET'], { GS_HMAC_ACCESS_KEY_ID: 'GOOG1EXAMPLE' }],
+  ])('names all that is missing for %s', (backend, names, more = {}) => {
+    const { message } = failureOf({ STORAGE_BACKEND: backend, STORAGE_URL_SECRET, ...more })
+    for (const name of names) expect(message).toContain(`${name} is missing`)
+    expect(message.match(/is missing/g)).toHaveLength(names.length)
   })
 
   it('says that it is not ready before ready() loaded the driver', () => {
