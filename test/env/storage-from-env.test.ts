@@ -1,3 +1,6 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { onStorageEvent, runWithTenant, StorageError } from '../../src/core/index.js'
 import { storageFromEnv } from '../../src/env/index.js'
@@ -14,6 +17,20 @@ const AZURE = {
   AZURE_CONTAINER: 'files',
 }
 const GCS = { STORAGE_BACKEND: 'gcs', STORAGE_URL_SECRET, GS_BUCKET_NAME: 'files' }
+
+/** The path of a key file as the Google Cloud console gives it out, with a key made up here. */
+function serviceAccount(): string {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const account = {
+    type: 'service_account',
+    project_id: 'project',
+    client_email: 'desk@project.iam.gserviceaccount.com',
+    private_key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
+  }
+  const file = path.join(tempDir(), 'key.json')
+  writeFileSync(file, JSON.stringify(account))
+  return file
+}
 
 function failureOf(env: Record<string, string>): StorageError {
   try {
@@ -101,14 +118,19 @@ describe('storageFromEnv', () => {
     await storage.close()
   })
 
-  it('signs Google Cloud URLs with an HMAC key', async () => {
-    const env = { ...GCS, GS_HMAC_ACCESS_KEY_ID: 'GOOG1EXAMPLE', GS_HMAC_SECRET: 'the-hmac-secret' }
-    const storage = storageFromEnv({}, env)
+  it.each([
+    ['the key of the service account', {}, 'GOOG4-RSA-SHA256'],
+    [
+      'an HMAC key, where there is one',
+      { GS_HMAC_ACCESS_KEY_ID: 'GOOG1EXAMPLE', GS_HMAC_SECRET: 'the-hmac-secret' },
+      'GOOG4-HMAC-SHA256',
+    ],
+  ])('signs Google Cloud URLs with %s', async (_what, more, algorithm) => {
+    const storage = storageFromEnv({}, { ...GCS, ...more, GOOGLE_APPLICATION_CREDENTIALS: serviceAccount() })
     await storage.ready()
     const url = runWithTenant('acme', () => storage.disk('media').signedUrl('a.pdf'))
-    expect(url).toMatch(
-      /^https:\/\/storage\.googleapis\.com\/files\/media\/acme\/a\.pdf\?X-Goog-Algorithm=GOOG4-HMAC-SHA256&/,
-    )
+    expect(url).toMatch(/^https:\/\/storage\.googleapis\.com\/files\/media\/acme\/a\.pdf\?/)
+    expect(url).toContain(`X-Goog-Algorithm=${algorithm}&`)
     await storage.close()
   })
 
