@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { PutResult } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
+import type { BlockMemory } from './body-blocks.js'
 import { MAX_BLOCKS } from './options.js'
 import type { UploadTarget } from './upload-target.js'
 
@@ -13,6 +14,7 @@ import type { UploadTarget } from './upload-target.js'
 export class BlockUpload {
   readonly #target: UploadTarget
   readonly #stop: AbortController
+  readonly #memory: BlockMemory
   /** All block ids of one blob must have the same length; no two uploads share one. */
   readonly #prefix = randomUUID()
   readonly #ids: string[] = []
@@ -20,9 +22,10 @@ export class BlockUpload {
   #size = 0
 
   /** @param stop what `target.signal` belongs to: it ends all work on the upload, with the first reason */
-  constructor(target: UploadTarget, stop: AbortController) {
+  constructor(target: UploadTarget, stop: AbortController, memory: BlockMemory) {
     this.#target = target
     this.#stop = stop
+    this.#memory = memory
   }
 
   /**
@@ -66,7 +69,8 @@ export class BlockUpload {
     const sent = calls
       .run(call, abortSignal => blob.stageBlock(id, block, block.length, { abortSignal }))
       .then(
-        () => {},
+        // A try that was given up before has lost its socket, and reads no more either.
+        () => this.#memory.giveBack(block),
         (error: unknown) => this.#stop.abort(error),
       )
       .finally(() => this.#inFlight.delete(sent))

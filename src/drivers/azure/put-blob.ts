@@ -3,7 +3,7 @@ import { endBody, takeBody } from '../../core/body.js'
 import type { PutBody, PutOptions, PutResult } from '../../core/driver.js'
 import type { AzureCalls } from './azure-calls.js'
 import { BlockUpload } from './block-upload.js'
-import { blocksOf } from './body-blocks.js'
+import { BlockMemory, blocksOf } from './body-blocks.js'
 import { MAX_BLOCKS } from './options.js'
 import { UploadTarget } from './upload-target.js'
 
@@ -38,10 +38,11 @@ export async function putBlob(
 async function send(target: UploadTarget, body: PutBody, stop: AbortController): Promise<PutResult> {
   const { size } = target.options
   const blockSize = blockSizeFor(target.calls.limits.blockSize, size)
-  const blocks = blocksOf(body, blockSize, { size, signal: stop.signal })
+  const memory = new BlockMemory()
+  const blocks = blocksOf(body, blockSize, { size, signal: stop.signal, memory })
   const first = (await blocks.next()).value ?? NOTHING
   const second = (await blocks.next()).value
-  if (second !== undefined) return new BlockUpload(target, stop).run([first, second], blocks)
+  if (second !== undefined) return new BlockUpload(target, stop, memory).run([first, second], blocks)
   return sendWhole(target, first)
 }
 

@@ -1,10 +1,11 @@
 import { Readable } from 'node:stream'
-import { text } from 'node:stream/consumers'
+import { buffer, text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ContainerClient } from '@azure/storage-blob'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { StorageError } from '../../../src/core/errors.js'
 import type { AzureDriver, AzureDriverOptions } from '../../../src/drivers/azure/index.js'
+import { someBytes, streamOf } from '../../../src/testing/driver-cases-support.js'
 import { azureConnection, createContainer, describeWithAzurite, listAllBlobs } from '../../support/azure.js'
 import { answerError, type FaultyProxy, loseAnswer, startFaultyProxy, swallow } from '../s3/faulty-proxy.js'
 import { driverOn } from './driver-on-azurite.js'
@@ -31,7 +32,7 @@ describeWithAzurite('the Azure driver behind a connection that fails', () => {
 
   function driver(options: Partial<AzureDriverOptions> = {}): AzureDriver {
     const endpoint = `${proxy.endpoint}/${azureConnection().accountName}`
-    return driverOn(container, { endpoint, blockSize: MIB, blocksInFlight: 2, maxAttempts: 2, ...options })
+    return driverOn(container, { endpoint, blockSize: MIB, blocksInFlight: 2, maxAttempts: 3, ...options })
   }
   const isBlock = (url = '') => url.includes('comp=block&')
   const isCommit = (url = '') => url.includes('comp=blocklist')
@@ -64,6 +65,20 @@ describeWithAzurite('the Azure driver behind a connection that fails', () => {
     await driver().put(key, Buffer.alloc(10 * MIB), TEXT)
     expect(most).toBe(2)
     expect(puts()).toHaveLength(11)
+  })
+
+  it('keeps the bytes of every block when blocks are tried again in any order', async () => {
+    const bytes = someBytes(256 * 1024 + 5)
+    let seen = 0
+    proxy.fault = (req, res, pass) => {
+      if (!isBlock(req.url) || ++seen % 4 > 0) return pass()
+      swallow(req)
+      if (seen % 8 > 0) answerError(res, 503, 'ServerBusy')
+    }
+    const blocks = { blockSize: 8 * 1024, blocksInFlight: 3, requestTimeout: 200, maxAttempts: 9 }
+    await driver(blocks).put(key, streamOf(bytes), TEXT)
+    expect(seen).toBeGreaterThan(40)
+    expect(await buffer((await driver().get(key)).body)).toEqual(bytes)
   })
 
   it.each([500, 503, 429])('tries again after a %s', async status => {
@@ -272,49 +287,5 @@ describeWithAzurite('the Azure driver behind a connection that fails', () => {
       expect(error).toMatchObject({ code: is, message: expect.stringMatching(says), key })
       expect((error as Error).cause).toMatchObject({ code: name, requestId: 'id of the request' })
     }
-  })
-
-  describe('while a copy goes on in the background', () => {
-    const headers = { 'x-ms-copy-id': 'the-copy', etag: '"1"', 'last-modified': new Date(0).toUTCString() }
-    /** Azurite copies at once, so the server's part is played here: its states, one for each look at the target. */
-    function pending(...states: string[]) {
-      proxy.fault = (req, res) => {
-        swallow(req)
-        const status = req.method === 'HEAD' ? (states.shift() ?? 'pending') : 'pending'
-        res.writeHead(req.method === 'HEAD' ? 200 : req.url?.includes('comp=copy') ? 204 : 202, {
-          ...headers,
-          'x-ms-copy-status': status,
-        })
-        res.end()
-      }
-    }
-    const seen = (method: string) => proxy.seen.filter(line => line.startsWith(method))
-
-    it('waits until it is done', async () => {
-      pending('pending', 'success')
-      await driver().copy('from', key)
-      expect(seen('HEAD')).toHaveLength(2)
-      expect(seen('DELETE')).toEqual([])
-    })
-
-    it('says when it fails, and takes the empty target back', async () => {
-      pending('failed', 'failed')
-      expect(await code(driver().copy('from', key))).toBe('ERR_BACKEND')
-      expect(seen('DELETE')).toHaveLength(1)
-    })
-
-    it('ends it with the signal, and takes the empty target back', async () => {
-      pending()
-      const signal = AbortSignal.timeout(300)
-      expect(await code(driver().copy('from', key, { signal }))).toBe('ERR_UPLOAD_ABORTED')
-      expect(seen('PUT').at(-1)).toContain('comp=copy&copyid=the-copy')
-      expect(seen('DELETE')).toHaveLength(1)
-    })
-
-    it('does not wait for ever', async () => {
-      pending()
-      expect(await code(driver({ requestTimeout: 100 }).copy('from', key))).toBe('ERR_BACKEND_TIMEOUT')
-      expect(seen('DELETE')).toHaveLength(1)
-    })
   })
 })
