@@ -2,6 +2,7 @@
 //
 //   node scripts/docs-capabilities.mjs           writes it
 //   node scripts/docs-capabilities.mjs --check   changes nothing; fails when page and drivers differ
+import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -15,6 +16,10 @@ const { LocalDriver } = await load('local')
 const { MemoryDriver } = await load('memory')
 const { S3Driver } = await load('s3')
 const { SpacesDriver } = await load('spaces')
+const { AzureDriver } = await load('azure')
+const { GcsDriver } = await load('gcs')
+
+const key = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
 
 // None of them opens anything before ready().
 const drivers = {
@@ -22,6 +27,14 @@ const drivers = {
   memory: new MemoryDriver(),
   s3: new S3Driver({ bucket: 'files', region: 'us-east-1' }),
   spaces: new SpacesDriver({ bucket: 'files', region: 'nyc3' }),
+  azure: new AzureDriver({ container: 'files', accountName: 'account', accountKey: 'c2VjcmV0' }),
+  gcs: new GcsDriver({
+    bucket: 'files',
+    credentials: {
+      client_email: 'desk@project.iam.gserviceaccount.com',
+      private_key: key.export({ type: 'pkcs8', format: 'pem' }),
+    },
+  }),
 }
 
 const names = [...new Set(Object.values(drivers).flatMap(driver => Object.keys(driver.capabilities)))]
