@@ -51,6 +51,8 @@ export class GcsStub {
   fault: StubFault | undefined
   /** Bytes that are kept of each chunk of a session. */
   keep: number | undefined
+  /** Whether a bit of every large body changes on its way. */
+  isCorrupting = false
   /** Whether requests without a token pass, as on an emulator. */
   isOpen = false
   endpoint = ''
@@ -108,6 +110,7 @@ export class GcsStub {
   async #answer(req: IncomingMessage): Promise<StubAnswer> {
     const isXml = !/^\/(upload\/)?storage\/v1\//.test(req.url ?? '')
     const bytes = await buffer(req)
+    if (this.isCorrupting && bytes.length > 10_000) bytes.writeUInt8(bytes.readUInt8(9_000) ^ 1, 9_000)
     try {
       return isXml ? this.#xml(req, bytes) : this.#json(req, bytes)
     } catch (error) {

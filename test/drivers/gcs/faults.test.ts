@@ -24,6 +24,7 @@ describe('the GCS driver on a GCS stub that fails', () => {
   beforeEach(() => {
     stub.fault = undefined
     stub.keep = undefined
+    stub.isCorrupting = false
     stub.seen = []
     key = `${number++}/file.txt`
   })
@@ -152,13 +153,26 @@ describe('the GCS driver on a GCS stub that fails', () => {
     expect(open()).toEqual([])
   })
 
-  it('notices bytes that changed on their way, and leaves nothing', async () => {
-    stub.fault = (req, _res, ways) => {
-      if (req.headers['x-goog-hash'] !== undefined) req.headers['x-goog-hash'] = 'crc32c=AAAAAA=='
-      return ways.pass()
-    }
-    expect(await code(driver().put(key, LARGE, TEXT))).toBe('ERR_BACKEND')
+  it.each([
+    { what: 'a small body', bytes: LARGE.subarray(0, 20_000) },
+    { what: 'a large body', bytes: LARGE },
+  ])('notices that $what changed on its way, and no object appears', async ({ bytes }) => {
+    stub.isCorrupting = true
+    const put = driver().put(key, bytes, TEXT)
+    const error = await put.catch((reason: unknown) => reason)
+    stub.isCorrupting = false
+    expect(error).toMatchObject({ code: 'ERR_BACKEND', message: expect.stringContaining('answered 400') })
     expect([...stored(), ...open()]).toEqual([])
+  })
+
+  it('sends its token to start a resumable upload, and no further', async () => {
+    const withToken: string[] = []
+    stub.fault = (req, _res, { pass }) => {
+      if (req.headers.authorization !== undefined) withToken.push(req.method ?? '')
+      return pass()
+    }
+    await driver().put(key, LARGE, TEXT)
+    expect(withToken).toEqual(['POST'])
   })
 
   it('deletes the session when a chunk is refused, also while the body stalls', async () => {
