@@ -1,13 +1,16 @@
-import { StorageError } from './errors.js'
+import { StorageError, type StorageErrorDetails } from './errors.js'
 
 /**
  * Why an operation was given up, as the one error class: the signal's own reason where it is a StorageError, so
  * that a limit stays a limit on its way through a driver.
  */
-export function abortError(signal: AbortSignal): StorageError {
-  return StorageError.is(signal.reason)
-    ? signal.reason
-    : new StorageError('ERR_UPLOAD_ABORTED', 'The operation was aborted.', { cause: signal.reason })
+export function abortError(
+  signal: AbortSignal | undefined,
+  { operation, key }: Pick<StorageErrorDetails, 'operation' | 'key'> = {},
+): StorageError {
+  const cause: unknown = signal?.reason
+  if (StorageError.is(cause)) return cause
+  return new StorageError('ERR_UPLOAD_ABORTED', 'The operation was aborted.', { operation, key, cause })
 }
 
 /** Throws {@link abortError} when the signal has been aborted. */
@@ -20,4 +23,21 @@ export function bodyError(cause: unknown): StorageError {
   return StorageError.is(cause)
     ? cause
     : new StorageError('ERR_UPLOAD_ABORTED', 'The body of the upload ended early.', { cause })
+}
+
+/** Rejects with the signal's reason as soon as it aborts, whatever `promise` does. */
+export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  // Whichever loses the race may reject later, with nobody listening.
+  promise.catch(() => {})
+  signal.throwIfAborted()
+  let onAbort = () => {}
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+  })
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
 }

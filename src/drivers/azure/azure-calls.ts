@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ContainerClient } from '@azure/storage-blob'
-import { abortError, throwIfAborted } from '../../core/abort.js'
+import { abortError, throwIfAborted, untilAborted } from '../../core/abort.js'
 import { StorageError } from '../../core/errors.js'
 import { isTransient, toStorageError } from './azure-errors.js'
 import type { AzureLimits } from './options.js'
@@ -107,21 +107,4 @@ export class AzureCalls {
 
 function timeoutError({ operation, key }: Call): StorageError {
   return new StorageError('ERR_BACKEND_TIMEOUT', 'The storage did not answer in time.', { operation, key })
-}
-
-/** Rejects as soon as `signal` aborts, whatever `promise` does. */
-export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  let onAbort = () => {}
-  const aborted = new Promise<never>((_resolve, reject) => {
-    onAbort = () => reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-  })
-  // Whichever loses the race may reject later, with nobody listening.
-  promise.catch(() => {})
-  aborted.catch(() => {})
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
 }

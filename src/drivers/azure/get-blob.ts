@@ -1,11 +1,11 @@
 import { Readable } from 'node:stream'
 import type { BlobDownloadResponseParsed, BlobGetPropertiesResponse } from '@azure/storage-blob'
 import { resolveRange } from '../../core/byte-range.js'
+import { Download } from '../../core/download.js'
 import type { ByteRange, GetOptions, GetResult, ObjectInfo } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 import type { AzureCalls } from './azure-calls.js'
 import { toStorageError } from './azure-errors.js'
-import { Download } from './download.js'
 
 /** How often a file is looked at again that is replaced between the looking and the reading. */
 const MAX_LOOKS = 3

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Storage } from '@google-cloud/storage'
+import { abortError, untilAborted } from '../../core/abort.js'
 import { StorageError } from '../../core/errors.js'
 import { answeredFailure, GcsFailure, isTransient, toFailure, toStorageError } from './gcs-errors.js'
 import { HttpClient, type HttpRequest, readAnswer } from './http-client.js'
@@ -97,9 +98,9 @@ export class GcsCalls {
 
   /** Runs `attempt` with what ends it, again and again where that may help. */
   async run<T>(call: Call, attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    if (call.signal?.aborted) throw callAborted(call)
+    if (call.signal?.aborted) throw abortError(call.signal, call)
     const stop = new AbortController()
-    const onAbort = () => stop.abort(callAborted(call))
+    const onAbort = () => stop.abort(abortError(call.signal, call))
     call.signal?.addEventListener('abort', onAbort, { once: true })
     const timer = setTimeout(() => stop.abort(timeoutError(call)), this.#deadline(call))
     try {
@@ -191,17 +192,6 @@ export function parseJson<T>(text: string, place: { operation: string; key?: str
   }
 }
 
-/** The error for a call that its caller ended; the caller's own StorageError comes through as it is. */
-export function callAborted({
-  operation,
-  key,
-  signal,
-}: Pick<Call, 'operation' | 'key' | 'signal'>): StorageError {
-  const cause: unknown = signal?.reason
-  if (StorageError.is(cause)) return cause
-  return new StorageError('ERR_UPLOAD_ABORTED', 'The operation was aborted.', { operation, key, cause })
-}
-
 function timeoutError({ operation, key }: Call): StorageError {
   return new StorageError('ERR_BACKEND_TIMEOUT', 'The storage did not answer in time.', { operation, key })
 }
@@ -217,21 +207,4 @@ function noToken(error: unknown): unknown {
 /** Exponential and with jitter ("Retry strategy", Cloud Storage documentation). */
 function pauseAfter(attempt: number): number {
   return Math.min(MAX_PAUSE, FIRST_PAUSE * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2)
-}
-
-/** Rejects as soon as `signal` aborts, whatever `promise` does. */
-export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  // Whichever loses the race may reject later, with nobody listening.
-  promise.catch(() => {})
-  signal.throwIfAborted()
-  let onAbort = () => {}
-  const aborted = new Promise<never>((_resolve, reject) => {
-    onAbort = () => reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-  })
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
 }

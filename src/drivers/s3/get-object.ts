@@ -4,9 +4,9 @@ import {
   type GetObjectCommandOutput,
   type HeadObjectCommandOutput,
 } from '@aws-sdk/client-s3'
+import { Download } from '../../core/download.js'
 import type { ByteRange, GetOptions, GetResult, ObjectInfo } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
-import { Download } from './download.js'
 import type { S3Calls } from './s3-calls.js'
 import { toStorageError } from './s3-errors.js'
 

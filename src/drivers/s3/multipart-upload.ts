@@ -6,11 +6,11 @@ import {
   ListPartsCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
+import { untilAborted } from '../../core/abort.js'
 import type { PutResult } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 import type { BodyReader } from './body-reader.js'
 import { MAX_PARTS } from './options.js'
-import { untilAborted } from './s3-calls.js'
 import type { UploadTarget } from './upload-target.js'
 
 /** How often an upload is aborted until its parts are gone. */

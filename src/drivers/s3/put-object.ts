@@ -1,9 +1,10 @@
 import { PutObjectCommand } from '@aws-sdk/client-s3'
+import { abortError } from '../../core/abort.js'
 import type { PutBody, PutOptions, PutResult } from '../../core/driver.js'
 import { BodyReader } from './body-reader.js'
 import { MultipartUpload } from './multipart-upload.js'
 import { MAX_PARTS } from './options.js'
-import { abortError, type S3Calls } from './s3-calls.js'
+import type { S3Calls } from './s3-calls.js'
 import { UploadTarget } from './upload-target.js'
 
 const NOTHING = new Uint8Array(0)
@@ -19,7 +20,7 @@ export async function putObject(
   options: PutOptions,
 ): Promise<PutResult> {
   const stop = new AbortController()
-  const onAbort = () => stop.abort(abortError({ operation: 'put', key, signal: options.signal }))
+  const onAbort = () => stop.abort(abortError(options.signal, { operation: 'put', key }))
   options.signal?.addEventListener('abort', onAbort, { once: true })
   if (options.signal?.aborted) onAbort()
   const end = () => destroyBody(body)

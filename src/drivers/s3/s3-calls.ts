@@ -1,4 +1,5 @@
 import { HeadBucketCommand, type S3Client } from '@aws-sdk/client-s3'
+import { abortError, untilAborted } from '../../core/abort.js'
 import { StorageError } from '../../core/errors.js'
 import type { S3Limits } from './options.js'
 import { bucketNotFound, isBareNotFound, toStorageError } from './s3-errors.js'
@@ -48,8 +49,8 @@ export class S3Calls {
   /** Runs `send` with what ends it. */
   async run<T>(call: Call, send: (http: HttpOptions) => Promise<T>): Promise<T> {
     const stop = new AbortController()
-    const onAbort = () => stop.abort(abortError(call))
-    if (call.signal?.aborted) throw abortError(call)
+    const onAbort = () => stop.abort(abortError(call.signal, call))
+    if (call.signal?.aborted) throw abortError(call.signal, call)
     call.signal?.addEventListener('abort', onAbort, { once: true })
     const timer = setTimeout(() => stop.abort(timeoutError(call)), this.#deadline(call))
     try {
@@ -106,34 +107,6 @@ export class S3Calls {
   }
 }
 
-/** The error for a call that its caller ended; the caller's own StorageError comes through as it is. */
-export function abortError({
-  operation,
-  key,
-  signal,
-}: Pick<Call, 'operation' | 'key' | 'signal'>): StorageError {
-  const cause: unknown = signal?.reason
-  if (StorageError.is(cause)) return cause
-  return new StorageError('ERR_UPLOAD_ABORTED', 'The operation was aborted.', { operation, key, cause })
-}
-
 function timeoutError({ operation, key }: Call): StorageError {
   return new StorageError('ERR_BACKEND_TIMEOUT', 'The storage did not answer in time.', { operation, key })
-}
-
-/** Rejects as soon as `signal` aborts, whatever `promise` does. */
-export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  let onAbort = () => {}
-  const aborted = new Promise<never>((_resolve, reject) => {
-    onAbort = () => reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-  })
-  // Whichever loses the race may reject later, with nobody listening.
-  promise.catch(() => {})
-  aborted.catch(() => {})
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
 }

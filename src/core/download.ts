@@ -1,21 +1,24 @@
 import { Readable } from 'node:stream'
-import { abortError } from '../../core/abort.js'
-import { StorageError } from '../../core/errors.js'
+import { abortError } from './abort.js'
+import { StorageError } from './errors.js'
 
+/** What a {@link Download} waits for. */
 export interface DownloadOptions {
   key: string
   /** Milliseconds without a byte while somebody waits for one. */
   idleTimeout: number
   /** How many bytes must come, where the backend said so. */
   length?: number
+  /** What must come out at the end, for a whole object. */
+  checksum?: { of: { update(chunk: Uint8Array): void; toString(): string }; expected: string }
   signal?: AbortSignal
   /** Makes a StorageError of what the source fails with. */
   toError: (error: unknown) => StorageError
 }
 
 /**
- * The body of an answer, with an end: it fails when the backend falls silent, stops early or is aborted. A reader
- * that takes its time is no silence, which is why the socket's own timer will not do.
+ * The body of an answer, with an end: it fails when the backend falls silent, stops early, sends other bytes than
+ * it stored, or is aborted. A reader that takes its time is no silence, so the socket's own timer will not do.
  */
 export class Download extends Readable {
   readonly #source: Readable
@@ -30,8 +33,7 @@ export class Download extends Readable {
     this.#source = source
     this.#options = options
     this.#timer = setTimeout(() => this.#onSilence(), options.idleTimeout).unref()
-    const { signal } = options
-    this.#onAbort = () => void (signal && this.destroy(abortError(signal)))
+    this.#onAbort = () => this.destroy(abortError(options.signal, { operation: 'get', key: options.key }))
     options.signal?.addEventListener('abort', this.#onAbort, { once: true })
     source.on('data', (chunk: Uint8Array) => this.#onData(chunk))
     source.on('end', () => this.#onEnd())
@@ -55,6 +57,7 @@ export class Download extends Readable {
 
   #onData(chunk: Uint8Array): void {
     this.#received += chunk.length
+    this.#options.checksum?.of.update(chunk)
     this.#timer.refresh()
     if (this.push(chunk)) return
     this.#wanted = false
@@ -62,9 +65,11 @@ export class Download extends Readable {
   }
 
   #onEnd(): void {
-    const { length } = this.#options
+    const { length, checksum } = this.#options
     if (length !== undefined && this.#received !== length)
       this.#fail('ERR_BACKEND', 'The storage ended the file early.')
+    else if (checksum !== undefined && checksum.of.toString() !== checksum.expected)
+      this.#fail('ERR_BACKEND', 'The bytes that came are not the ones that the storage holds.')
     else this.push(null)
   }
 
