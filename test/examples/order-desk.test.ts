@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Desk, startDesk } from '../../examples/order-desk/desk.js'
 import { sample, Visitor } from '../../examples/order-desk/visitor.js'
 import { walkThrough } from '../../examples/order-desk/walk-through.js'
+import { azureConnection, createContainer, describeWithAzurite } from '../support/azure.js'
 import { curl } from '../support/curl.js'
 import { describeWithPostgres, freshDatabase } from '../support/postgres.js'
 import { createBucket, describeWithS3, listAllKeys, s3Connection } from '../support/s3.js'
@@ -160,5 +161,34 @@ describeWithS3('the order desk on Ceph', () => {
         expect(await listAllKeys(bucket)).toEqual(before)
       })
     })
+  })
+})
+
+describeWithAzurite('the order desk on azurite', () => {
+  const open = openDesk(async () => {
+    const { endpoint, accountName, accountKey } = azureConnection()
+    return {
+      STORAGE_BACKEND: 'azure',
+      AZURE_ENDPOINT_URL: endpoint,
+      AZURE_ACCOUNT_NAME: accountName,
+      AZURE_ACCOUNT_KEY: accountKey,
+      AZURE_CONTAINER: (await createContainer('desk')).containerName,
+      DATABASE_FILE: path.join(tempDir(), 'azure-desk.sqlite'),
+    }
+  })
+
+  it('stores, signs and refuses as on every other backend', async () => {
+    const anna = new Visitor(open.address, 'anna')
+    const answer = await anna.upload('/acme/order-files', await sample('order.pdf'), 'Prüfung 报告.pdf')
+    expect(answer.status).toBe(201)
+    const { id, file } = (await answer.json()) as Row
+    const download = await curl(file.url)
+    expect(download.status).toBe(200)
+    expect(download.body.equals(await sample('order.pdf'))).toBe(true)
+    expect(download.headers['content-disposition']).toContain("filename*=UTF-8''Pr%C3%BCfung")
+    const tampered = file.url.replace(/(sig=)(.)/, (_all, name, first) => name + (first === 'a' ? 'b' : 'a'))
+    expect((await curl(tampered)).status).toBe(403)
+    expect((await curl(file.url.split('?')[0] ?? '')).status).not.toBe(200)
+    expect((await new Visitor(open.address, 'bela').get(`/globex/order-files/${id}`)).status).toBe(404)
   })
 })
