@@ -1,5 +1,6 @@
 import { bodyError, throwIfAborted } from './abort.js'
 import type { PutBody } from './driver.js'
+import { StorageError } from './errors.js'
 
 /** What {@link readBody} must know of a put. */
 export interface BodyOptions {
@@ -50,21 +51,25 @@ async function* counted(body: PutBody, size: number | undefined): AsyncGenerator
     seen += chunk.length
     if (chunk.length > 0) yield chunk
   }
-  if (size !== undefined && seen !== size) throw new Error(`${size} bytes were promised, and ${seen} came.`)
+  if (size !== undefined && seen !== size) throw aborted(`${size} bytes were promised, and ${seen} came.`)
 }
 
 async function* chunksOf(body: PutBody): AsyncGenerator<Uint8Array> {
   if (body instanceof Uint8Array) return yield body
   // Iterating over such a stream would look like an empty file.
   if (body.readableEnded || (body.destroyed && body.errored === null))
-    throw new Error('The body was read or closed before the upload.')
+    throw aborted('The body was read or closed before the upload.')
   for await (const chunk of body) yield toBytes(chunk)
 }
 
 function toBytes(chunk: unknown): Uint8Array {
   if (chunk instanceof Uint8Array) return chunk
   if (typeof chunk === 'string') return Buffer.from(chunk)
-  throw new Error('The body must be a stream of bytes, not of objects.')
+  throw aborted('The body must be a stream of bytes, not of objects.')
+}
+
+function aborted(message: string): StorageError {
+  return new StorageError('ERR_UPLOAD_ABORTED', message)
 }
 
 function ignore(): void {}
