@@ -1,8 +1,7 @@
-import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { text } from 'node:stream/consumers'
-import { promisify } from 'node:util'
 import { ContainerClient } from '@azure/storage-blob'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { AzureDriver, type AzureTokenCredential } from '../../../src/drivers/azure/index.js'
@@ -10,6 +9,7 @@ import { azureService, describeWithAzurite } from '../../support/azure.js'
 import { startAzurite } from '../../support/azurite.js'
 import { type Keeper, startKeeper } from '../../support/keeper.js'
 import type { AzureServer } from '../../support/provided.js'
+import { selfSigned } from '../../support/self-signed.js'
 import { tempDir } from '../../support/temp-dir.js'
 
 const TEXT = { contentType: 'text/plain' }
@@ -42,7 +42,7 @@ describeWithAzurite('the Azure driver with a credential of Entra ID', () => {
     process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
     const runDir = tempDir()
     keeper = startKeeper(runDir)
-    server = await startAzurite({ runDir, keeper, https: await makeCertificate(tempDir()) })
+    server = await startAzurite({ runDir, keeper, https: makeCertificate(tempDir()) })
     container = `entra-${randomUUID()}`
     await azureService(server).createContainer(container)
     driver = new AzureDriver({ container, endpoint: server.endpoint, credential })
@@ -113,10 +113,10 @@ describeWithAzurite('the Azure driver with a credential of Entra ID', () => {
   })
 })
 
-async function makeCertificate(folder: string): Promise<{ cert: string; key: string }> {
+function makeCertificate(folder: string): { cert: string; key: string } {
   const files = { cert: path.join(folder, 'cert.pem'), key: path.join(folder, 'key.pem') }
-  const args = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
-  args.push('-days', '2', '-subj', '/CN=127.0.0.1', '-keyout', files.key, '-out', files.cert)
-  await promisify(execFile)('openssl', args)
+  const { certificate, key } = selfSigned()
+  writeFileSync(files.cert, certificate)
+  writeFileSync(files.key, key)
   return files
 }

@@ -5,6 +5,7 @@ import { scopeDriver } from '../../../src/core/scoped-driver.js'
 import { GcsDriver, type GcsDriverOptions } from '../../../src/drivers/gcs/index.js'
 import { driverCases } from '../../../src/testing/index.js'
 import { GcsStub } from '../../support/gcs-stub.js'
+import { holdsTrailingDots } from '../trailing-dots.js'
 import { stubClient } from './stub-client.js'
 
 const MIB = 1024 * 1024
@@ -40,6 +41,7 @@ describe('the GCS driver on a GCS stub keeps the promises of every driver', () =
         await driver.close?.()
         await stub.close()
       })
+      it('holds segments that end with a dot', () => holdsTrailingDots(driver, `${randomUUID()}/`))
       for (const { name, needs, run } of cases) {
         it(name, async () => {
           if (needs !== undefined && !driver.capabilities[needs]) throw new Error(`needs ${needs}`)

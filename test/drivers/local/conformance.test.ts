@@ -4,13 +4,21 @@ import { scopeDriver } from '../../../src/core/scoped-driver.js'
 import { LocalDriver } from '../../../src/drivers/local/index.js'
 import { driverCases } from '../../../src/testing/index.js'
 import { tempDir } from '../../support/temp-dir.js'
+import { holdsTrailingDots } from '../trailing-dots.js'
+
+// What a driver does not do is not counted as tested.
+const cases = driverCases.filter(
+  ({ needs }) => needs === undefined || new LocalDriver({ root: 'unused' }).capabilities[needs],
+)
 
 describe.each(['bare', 'scoped'])('LocalDriver, %s', kind => {
-  it.each(driverCases)('$name', async ({ needs, run }) => {
-    const local = new LocalDriver({ root: tempDir() })
-    await local.ready()
-    const driver = kind === 'bare' ? local : scopeDriver(local, `media/${randomUUID()}/`)
-    if (needs !== undefined && !driver.capabilities[needs]) return
-    await run({ driver, prefix: `${randomUUID()}/` })
-  })
+  const open = async () => {
+    const driver = new LocalDriver({ root: tempDir() })
+    await driver.ready()
+    return kind === 'bare' ? driver : scopeDriver(driver, `media/${randomUUID()}/`)
+  }
+
+  it.each(cases)('$name', async ({ run }) => run({ driver: await open(), prefix: `${randomUUID()}/` }))
+
+  it('holds segments that end with a dot', async () => holdsTrailingDots(await open(), `${randomUUID()}/`))
 })

@@ -3,13 +3,19 @@ import { describe, it } from 'vitest'
 import { scopeDriver } from '../../../src/core/scoped-driver.js'
 import { MemoryDriver } from '../../../src/drivers/memory/index.js'
 import { driverCases } from '../../../src/testing/index.js'
+import { holdsTrailingDots } from '../trailing-dots.js'
+
+// What a driver does not do is not counted as tested.
+const cases = driverCases.filter(({ needs }) => needs === undefined || new MemoryDriver().capabilities[needs])
 
 describe.each(['bare', 'scoped'])('MemoryDriver, %s', kind => {
-  it.each(driverCases)('$name', async ({ needs, run }) => {
-    const memory = new MemoryDriver()
-    await memory.ready()
-    const driver = kind === 'bare' ? memory : scopeDriver(memory, `media/${randomUUID()}/`)
-    if (needs !== undefined && !driver.capabilities[needs]) return
-    await run({ driver, prefix: `${randomUUID()}/` })
-  })
+  const open = async () => {
+    const driver = new MemoryDriver()
+    await driver.ready()
+    return kind === 'bare' ? driver : scopeDriver(driver, `media/${randomUUID()}/`)
+  }
+
+  it.each(cases)('$name', async ({ run }) => run({ driver: await open(), prefix: `${randomUUID()}/` }))
+
+  it('holds segments that end with a dot', async () => holdsTrailingDots(await open(), `${randomUUID()}/`))
 })

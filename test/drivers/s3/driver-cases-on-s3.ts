@@ -4,6 +4,7 @@ import type { Driver } from '../../../src/core/driver.js'
 import { scopeDriver } from '../../../src/core/scoped-driver.js'
 import { driverCases } from '../../../src/testing/index.js'
 import { createBucket, listOpenUploads } from '../../support/s3.js'
+import { holdsTrailingDots } from '../trailing-dots.js'
 
 /** Runs every conformance case against a driver on a fresh bucket: as it is, and scoped to a prefix. */
 export function runDriverCases(makeDriver: (bucket: string) => Driver): void {
@@ -18,6 +19,7 @@ export function runDriverCases(makeDriver: (bucket: string) => Driver): void {
         if (scope !== '') driver = scopeDriver(driver, scope)
         return () => driver.close?.()
       })
+      it('holds segments that end with a dot', () => holdsTrailingDots(driver, `${randomUUID()}/`))
       for (const { name, needs, run } of driverCases) {
         it(name, async () => {
           if (needs !== undefined && !driver.capabilities[needs]) throw new Error(`needs ${needs}`)
