@@ -60,6 +60,7 @@ else if (updated !== text) {
 }
 
 function cell(value) {
+  if (Array.isArray(value)) return value.map(word => `\`${word}\``).join(', ') || 'none'
   if (typeof value === 'boolean') return value ? 'yes' : 'no'
   return typeof value === 'number' ? value.toLocaleString('en') : 'none'
 }

@@ -43,7 +43,7 @@ export interface Driver {
   list(prefix: string, options?: OperationOptions): AsyncIterable<ObjectEntry>
 
   /** Copies an object over whatever is at `to`, with its content type. @throws ERR_FILE_NOT_FOUND */
-  copy(from: string, to: string, options?: OperationOptions): Promise<void>
+  copy(from: string, to: string, options?: CopyOptions): Promise<void>
 
   /**
    * An expiring address of one object, made without waiting. A driver that cannot sign leaves the method out;
@@ -68,6 +68,24 @@ export interface DriverCapabilities {
   readonly signedUrls: boolean
   /** The longest life of a signed URL in seconds; null where there is no signer. */
   readonly maxExpiresIn: number | null
+  /** The ways of server-side encryption that `put` and `copy` can ask for; others would be ignored. */
+  readonly encryption: readonly EncryptionAlgorithm[]
+  /** The storage classes (on Azure: access tiers) that `put` and `copy` can ask for; others would be ignored. */
+  readonly storageClasses: readonly string[]
+}
+
+/**
+ * Who holds the key that the backend encrypts an object with: `AES256` (SSE-S3), `aws:kms` and `aws:kms:dsse`
+ * ("Protecting data with server-side encryption", Amazon S3 User Guide), `azure:scope` ("Encryption scopes for Blob
+ * storage", Azure documentation), `gcp:kms` ("Customer-managed encryption keys", Cloud Storage documentation).
+ */
+export type EncryptionAlgorithm = 'AES256' | 'aws:kms' | 'aws:kms:dsse' | 'azure:scope' | 'gcp:kms'
+
+/** How the backend shall encrypt one object. */
+export interface ObjectEncryption {
+  algorithm: EncryptionAlgorithm
+  /** The id of a KMS key, the name of an encryption scope; `AES256` has none. */
+  keyId?: string
 }
 
 /** Bytes to store: all of them at once, or a stream that the driver consumes and destroys. */
@@ -77,7 +95,16 @@ export interface OperationOptions {
   signal?: AbortSignal
 }
 
-export interface PutOptions extends OperationOptions {
+/** How an object is kept. What a driver does not list in its capabilities it leaves out. */
+export interface KeepOptions {
+  storageClass?: string
+  encryption?: ObjectEncryption
+}
+
+/** A copy inherits neither storage class nor encryption: where they matter they are said again. */
+export interface CopyOptions extends OperationOptions, KeepOptions {}
+
+export interface PutOptions extends OperationOptions, KeepOptions {
   contentType: string
   contentDisposition?: string
   cacheControl?: string

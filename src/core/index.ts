@@ -8,10 +8,14 @@ export { contentDisposition, type Disposition } from './content-disposition.js'
 export { Disk, type DiskContext, type DiskOptions } from './disk.js'
 export type {
   ByteRange,
+  CopyOptions,
   Driver,
   DriverCapabilities,
+  EncryptionAlgorithm,
   GetOptions,
   GetResult,
+  KeepOptions,
+  ObjectEncryption,
   ObjectEntry,
   ObjectInfo,
   OperationOptions,

@@ -36,6 +36,8 @@ export class SpyDriver implements Driver {
       metadata: true,
       signedUrls: signs,
       maxExpiresIn: signs ? 604_800 : null,
+      encryption: [],
+      storageClasses: [],
     }
     if (!signs) return
     this.signUrl = (key, options) => {

@@ -75,6 +75,9 @@ export class AzureDriver implements Driver {
       metadata: true,
       signedUrls,
       maxExpiresIn: signedUrls ? MAX_EXPIRES_IN : null,
+      encryption: ['azure:scope'],
+      // "Access tiers for blob data", Azure documentation
+      storageClasses: ['Hot', 'Cool', 'Cold', 'Archive'],
     }
   }
 

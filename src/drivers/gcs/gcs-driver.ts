@@ -41,6 +41,9 @@ const CAPABILITIES: DriverCapabilities = {
   metadata: true,
   signedUrls: true,
   maxExpiresIn: MAX_EXPIRES_IN,
+  encryption: ['gcp:kms'],
+  // "Storage classes", Cloud Storage documentation
+  storageClasses: ['STANDARD', 'NEARLINE', 'COLDLINE', 'ARCHIVE'],
 }
 
 /**

@@ -58,6 +58,8 @@ export class LocalDriver implements Driver {
     metadata: true,
     signedUrls: false,
     maxExpiresIn: null,
+    encryption: [],
+    storageClasses: [],
   }
   readonly #root: GuardedRoot
   readonly #sidecars: Sidecars

@@ -31,6 +31,8 @@ export class MemoryDriver implements Driver {
     metadata: true,
     signedUrls: false,
     maxExpiresIn: null,
+    encryption: [],
+    storageClasses: [],
   }
   readonly #objects = new Map<string, StoredObject>()
 

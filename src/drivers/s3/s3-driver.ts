@@ -28,6 +28,18 @@ import { type ExpiringCredentials, WarmCredentials } from './warm-credentials.js
 /** A week: "Sharing objects with presigned URLs", Amazon S3 User Guide. */
 const MAX_EXPIRES_IN = 604_800
 
+/** "Understanding and managing Amazon S3 storage classes", Amazon S3 User Guide; without those of other services. */
+const STORAGE_CLASSES = [
+  'STANDARD',
+  'INTELLIGENT_TIERING',
+  'STANDARD_IA',
+  'ONEZONE_IA',
+  'GLACIER_IR',
+  'GLACIER',
+  'DEEP_ARCHIVE',
+  'REDUCED_REDUNDANCY',
+]
+
 /**
  * Amazon S3 and the services that speak its language.
  *
@@ -42,6 +54,8 @@ export class S3Driver implements Driver {
     metadata: true,
     signedUrls: true,
     maxExpiresIn: MAX_EXPIRES_IN,
+    encryption: ['AES256', 'aws:kms', 'aws:kms:dsse'],
+    storageClasses: STORAGE_CLASSES,
   }
   readonly #calls: S3Calls
   readonly #credentials: WarmCredentials

@@ -1,3 +1,4 @@
+import type { DriverCapabilities } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 import { S3Driver, type S3DriverOptions } from '../s3/index.js'
 
@@ -14,6 +15,18 @@ export interface SpacesDriverOptions extends Omit<S3DriverOptions, 'client' | 'r
  */
 export class SpacesDriver extends S3Driver {
   override readonly kind = 'spaces'
+  /**
+   * Spaces encrypts everything with keys of its own and takes `AES256` without doing anything with it; a class belongs
+   * to the bucket, not to the object ("Spaces Features", DigitalOcean documentation).
+   */
+  override readonly capabilities: DriverCapabilities = {
+    createOnly: true,
+    metadata: true,
+    signedUrls: true,
+    maxExpiresIn: 604_800,
+    encryption: [],
+    storageClasses: [],
+  }
 
   /** @throws ERR_CONFIG */
   constructor(options: SpacesDriverOptions) {
