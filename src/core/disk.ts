@@ -1,9 +1,11 @@
 import type { Backends } from './backends.js'
 import { endBody, takeBody } from './body.js'
 import type {
+  CopyOptions,
   Driver,
   GetOptions,
   GetResult,
+  KeepOptions,
   ObjectEntry,
   ObjectInfo,
   OperationOptions,
@@ -13,6 +15,7 @@ import type {
 } from './driver.js'
 import { StorageError } from './errors.js'
 import { publish } from './events.js'
+import { type DiskKeepOptions, keepOptionsOf } from './keep-options.js'
 import { assertObjectKey, keyPrefix, SHARED_TENANT, type Tenancy } from './key.js'
 import { objectHeaders } from './object-headers.js'
 import type { ProxyUrls } from './proxy-url.js'
@@ -23,7 +26,7 @@ import { answerOf, type FileFacts, factsOf } from './url-answer.js'
 import type { UrlPolicy, UrlRequest } from './url-policy.js'
 
 /** A logical area with its rules. */
-export interface DiskOptions {
+export interface DiskOptions extends DiskKeepOptions {
   /** The first segments of its object keys, for example `media`. Locations may not nest. */
   location: string
   /** Private files are reached by signed URLs only; public ones have permanent addresses. */
@@ -37,6 +40,11 @@ export interface DiskOptions {
   overwrite?: 'refuse' | 'allow'
   /** The life of signed URLs in seconds, unless a rule or the call says otherwise. */
   expiresIn?: number
+  /**
+   * Cache-Control of new objects, unless the call says otherwise. A signed URL of a private file overrides it; see
+   * {@link UrlPolicy}. Default: a year and `immutable` for uploads to a public disk, else none.
+   */
+  cacheControl?: string
 }
 
 /** What a disk needs of its storage. */
@@ -80,10 +88,15 @@ export class Disk {
     takeBody(body)
     try {
       const address = this.address(target, 'put')
-      const headers = objectHeaders(options)
+      const headers = objectHeaders({
+        ...options,
+        cacheControl: options.cacheControl ?? this.options.cacheControl,
+      })
       const ifNoneMatch = this.options.overwrite === 'allow' ? options.ifNoneMatch : '*'
+      const { storageClass, encryption, ...rest } = options
       const driver = await this.#driver(address)
-      const stored = await driver.put(address.key, body, { ...options, ...headers, ifNoneMatch })
+      const kept = this.#kept(address, driver, { storageClass, encryption })
+      const stored = await driver.put(address.key, body, { ...rest, ...headers, ...kept, ifNoneMatch })
       return { ...address, ...stored }
     } finally {
       endBody(body)
@@ -113,13 +126,17 @@ export class Disk {
    *
    * @throws ERR_FILE_NOT_FOUND, ERR_SYSTEM_REQUIRED, ERR_FILE_EXISTS where the disk does not allow to overwrite
    */
-  async copy(target: string | FileAddress, toKey: string, options?: OperationOptions): Promise<FileAddress> {
+  async copy(
+    target: string | FileAddress,
+    toKey: string,
+    { signal, ...options }: CopyOptions = {},
+  ): Promise<FileAddress> {
     const address = this.address(target, 'copy')
     // Before anything is asked about the other key.
     assertObjectKey(this.objectKey(address))
     const driver = await this.#driver(address)
-    if (this.options.overwrite !== 'allow') await assertFree(driver, toKey, options)
-    await driver.copy(address.key, toKey, options)
+    if (this.options.overwrite !== 'allow') await assertFree(driver, toKey, { signal })
+    await driver.copy(address.key, toKey, { signal, ...this.#kept(address, driver, options) })
     return { ...address, key: toKey }
   }
 
@@ -226,6 +243,10 @@ export class Disk {
   async #driver(address: FileAddress): Promise<Driver> {
     const driver = await this.#context.backends.open(address.backend)
     return scopeDriver(driver, keyPrefix(this.options, address.tenant))
+  }
+
+  #kept({ tenant }: FileAddress, { capabilities }: Driver, call: KeepOptions): KeepOptions {
+    return keepOptionsOf(this.options, call, tenant, capabilities)
   }
 
   #owner(): string | null {

@@ -101,7 +101,7 @@ export interface KeepOptions {
   encryption?: ObjectEncryption
 }
 
-/** A copy inherits neither storage class nor encryption: where they matter they are said again. */
+/** A copy need not inherit storage class and encryption (on S3 it does not): where they matter they are said again. */
 export interface CopyOptions extends OperationOptions, KeepOptions {}
 
 export interface PutOptions extends OperationOptions, KeepOptions {

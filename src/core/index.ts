@@ -27,6 +27,7 @@ export type {
 export { StorageError, type StorageErrorCode, type StorageErrorDetails } from './errors.js'
 export { onStorageEvent, type StorageEvent, type StorageEvents } from './events.js'
 export { assertFileName } from './file-name.js'
+export type { DiskEncryption, DiskKeepOptions } from './keep-options.js'
 export { assertObjectKey, assertTenantId, SHARED_TENANT, type Tenancy } from './key.js'
 export { type Ledger, nullLedger, type StagedUpload, type StageEntry } from './ledger.js'
 export { LedgerRegistry, type LedgerResolver, type LedgerSlot } from './ledger-registry.js'

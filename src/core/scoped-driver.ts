@@ -1,5 +1,6 @@
 import { endBody } from './body.js'
 import type {
+  CopyOptions,
   Driver,
   GetOptions,
   ObjectEntry,
@@ -43,7 +44,7 @@ export function scopeDriver(driver: Driver, prefix: string): Driver {
     get: async (key: string, options?: GetOptions) => driver.get(inside(key), options),
     head: async (key: string, options?: OperationOptions) => driver.head(inside(key), options),
     delete: async (key: string, options?: OperationOptions) => driver.delete(inside(key), options),
-    copy: async (from: string, to: string, options?: OperationOptions) =>
+    copy: async (from: string, to: string, options?: CopyOptions) =>
       driver.copy(inside(from), inside(to), options),
     list: (below: string, options?: OperationOptions) => listBelow(driver, prefix, below, options),
     signUrl: driver.signUrl && ((key: string, options: SignUrlOptions) => sign(driver, inside(key), options)),

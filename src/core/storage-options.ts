@@ -1,5 +1,6 @@
 import type { DiskOptions } from './disk.js'
 import { StorageError } from './errors.js'
+import { assertKeepOptions } from './keep-options.js'
 import { assertPathOfWords } from './key.js'
 import type { UrlOptions } from './url-policy.js'
 import { assertSeconds } from './url-policy.js'
@@ -45,6 +46,7 @@ function assertChoices(name: string, disk: DiskOptions): void {
     throw new StorageError('ERR_CONFIG', `The ${option} of the disk "${name}" must be one of: ${words}.`)
   }
   if (disk.expiresIn !== undefined) assertSeconds(disk.expiresIn)
+  assertKeepOptions(name, disk)
 }
 
 function overlap(a: DiskOptions, b: DiskOptions): boolean {

@@ -3,6 +3,7 @@ import { type BackendSource, Backends } from './backends.js'
 import { Disk, type DiskContext, type DiskOptions } from './disk.js'
 import type { ByteRange } from './driver.js'
 import { StorageError } from './errors.js'
+import { ignoredBy } from './keep-options.js'
 import { parseObjectKey } from './key.js'
 import { LedgerRegistry, type LedgerResolver } from './ledger-registry.js'
 import { ProxyUrls } from './proxy-url.js'
@@ -15,6 +16,7 @@ import {
 } from './storage-options.js'
 import type { FileAddress, StoredFileData, StoredFileHome } from './stored-file.js'
 import { type UrlOptions, UrlPolicy, type UrlRequest } from './url-policy.js'
+import { warn } from './warn.js'
 
 /** How {@link createStorage} is set up. */
 export interface StorageOptions {
@@ -56,6 +58,9 @@ export class Storage implements StoredFileHome {
   readonly #backends: Backends
   readonly #disks: ReadonlyMap<string, Disk>
   readonly #proxyUrls: ProxyUrls
+  /** The backends that new files may go to. */
+  readonly #writable: readonly string[]
+  #warned = false
 
   constructor(options: StorageOptions) {
     const { secret, baseUrl = '/files', backends, disks = DEFAULT_DISKS, urls, ledgerOf, uploads } = options
@@ -71,12 +76,31 @@ export class Storage implements StoredFileHome {
       urlPolicy: new UrlPolicy(urls),
       writeTo: writer(this.#backends, options.writeTo),
     }
+    this.#writable = typeof options.writeTo === 'string' ? [options.writeTo] : this.#backends.names
     this.#disks = new Map(Object.entries(disks).map(([name, disk]) => [name, new Disk(name, disk, context)]))
   }
 
   /** Loads the drivers and warms their credentials, once. Wait for it before URLs are read. */
   async ready(): Promise<void> {
     await this.#backends.ready()
+    if (this.#warned) return
+    this.#warned = true
+    this.#warnOfIgnored()
+  }
+
+  /** Says once what a disk asks for and a backend of its new files would ignore. */
+  #warnOfIgnored(): void {
+    for (const [name, { options }] of this.#disks) {
+      for (const backend of this.#writable) {
+        const { kind, capabilities } = this.#backends.get(backend)
+        const ignored = ignoredBy(options, capabilities)
+        if (ignored.length > 0)
+          warn(
+            'DISK_OPTION_IGNORED',
+            `The disk "${name}" asks for ${ignored.join(' and ')}, which the ${kind} backend "${backend}" does not know: new files are kept there without.`,
+          )
+      }
+    }
   }
 
   /** Ends the drivers' sockets and timers. */

@@ -16,6 +16,9 @@ import { Meter } from './meter.js'
 import { extensionFor, SNIFF_BYTES, sniffType } from './sniff.js'
 import { putStaged } from './staged-put.js'
 
+/** A key is never used twice, so its bytes never change (RFC 8246). */
+const FOR_EVER = 'public, max-age=31536000, immutable'
+
 /** What the sender says of the file. */
 export interface IncomingFile {
   name: string
@@ -159,8 +162,7 @@ function storedHeaders(
   if (!isPublic && !isActiveType(type)) return {}
   return {
     contentDisposition: contentDisposition(isActiveType(type) ? 'attachment' : 'inline', name),
-    // A key is never used twice, so its bytes never change (RFC 8246).
-    cacheControl: isPublic ? 'public, max-age=31536000, immutable' : undefined,
+    cacheControl: isPublic ? (disk.options.cacheControl ?? FOR_EVER) : undefined,
   }
 }
 

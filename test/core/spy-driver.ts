@@ -1,4 +1,5 @@
 import type {
+  CopyOptions,
   Driver,
   DriverCapabilities,
   GetOptions,
@@ -30,7 +31,7 @@ export class SpyDriver implements Driver {
   readied = 0
   closed = 0
 
-  constructor({ signs = false } = {}) {
+  constructor({ signs = false, capabilities = {} as Partial<DriverCapabilities> } = {}) {
     this.capabilities = {
       createOnly: true,
       metadata: true,
@@ -38,6 +39,7 @@ export class SpyDriver implements Driver {
       maxExpiresIn: signs ? 604_800 : null,
       encryption: [],
       storageClasses: [],
+      ...capabilities,
     }
     if (!signs) return
     this.signUrl = (key, options) => {
@@ -78,7 +80,7 @@ export class SpyDriver implements Driver {
     return this.memory.delete(key, options)
   }
 
-  async copy(from: string, to: string, options?: OperationOptions): Promise<void> {
+  async copy(from: string, to: string, options?: CopyOptions): Promise<void> {
     this.#note('copy', [from, to], options)
     return this.memory.copy(from, to, options)
   }

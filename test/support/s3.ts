@@ -41,8 +41,13 @@ let client: S3Client | undefined
 
 /** A bucket nobody else uses. It stays until the server ends with the run. */
 export async function createBucket(prefix = 'test'): Promise<string> {
+  return createBucketOf(s3Client(), prefix)
+}
+
+/** A bucket that belongs to this client's user. */
+export async function createBucketOf(client: S3Client, prefix: string): Promise<string> {
   const bucket = `${prefix}-${randomUUID()}`
-  await s3Client().send(new CreateBucketCommand({ Bucket: bucket }))
+  await client.send(new CreateBucketCommand({ Bucket: bucket }))
   return bucket
 }
 

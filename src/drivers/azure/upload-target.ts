@@ -38,7 +38,7 @@ export class UploadTarget {
 
   /** How the blob is stored, for Put Blob and for Put Block List, which take the same headers. */
   get headers() {
-    const { contentType, contentDisposition, cacheControl } = this.options
+    const { contentType, contentDisposition, cacheControl, storageClass } = this.options
     return {
       blobHTTPHeaders: {
         blobContentType: contentType,
@@ -46,8 +46,16 @@ export class UploadTarget {
         ...(cacheControl === undefined ? {} : { blobCacheControl: cacheControl }),
       },
       metadata: { [MARK]: this.#mark },
+      ...(storageClass === undefined ? {} : { tier: storageClass }),
+      ...this.encryptionScope,
       ...(this.createOnly ? { conditions: { ifNoneMatch: '*' } } : {}),
     }
+  }
+
+  /** Goes with every block too: all of a blob must have the same ("Put Block", Azure REST API). */
+  get encryptionScope(): { encryptionScope?: string } {
+    const scope = this.options.encryption?.keyId
+    return scope === undefined ? {} : { encryptionScope: scope }
   }
 
   /** @throws ERR_FILE_EXISTS when the key is taken */

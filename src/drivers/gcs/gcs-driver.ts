@@ -1,6 +1,7 @@
 import type { Storage } from '@google-cloud/storage'
 import { endBody, takeBody } from '../../core/body.js'
 import type {
+  CopyOptions,
   Driver,
   DriverCapabilities,
   GetOptions,
@@ -129,12 +130,12 @@ export class GcsDriver implements Driver {
     yield* listObjects(this.#calls, prefix, options)
   }
 
-  async copy(from: string, to: string, options: OperationOptions = {}): Promise<void> {
+  async copy(from: string, to: string, { signal, ...keep }: CopyOptions = {}): Promise<void> {
     assertKey(from)
     assertKey(to)
     // Nothing to move; a rewrite in place would only make a new generation.
-    if (from === to) return void (await this.head(from, options))
-    await copyObject(this.#calls, to, { operation: 'copy', key: from, signal: options.signal })
+    if (from === to) return void (await this.head(from, { signal }))
+    await copyObject(this.#calls, to, { operation: 'copy', key: from, signal }, keep)
   }
 
   /** Ends the sockets. */

@@ -34,16 +34,22 @@ export class UploadTarget {
 
   /** Parameters that name the object; generation 0 stands for none ("Request preconditions", Cloud Storage). */
   get query(): Record<string, string> {
-    return { name: this.key, ...(this.options.ifNoneMatch === '*' ? { ifGenerationMatch: '0' } : {}) }
+    const { ifNoneMatch, encryption } = this.options
+    return {
+      name: this.key,
+      ...(ifNoneMatch === '*' ? { ifGenerationMatch: '0' } : {}),
+      ...(encryption?.keyId === undefined ? {} : { kmsKeyName: encryption.keyId }),
+    }
   }
 
   /** How the object is stored. There is never an ACL: who may read is the bucket's business. */
   get resource(): ObjectResource {
-    const { contentType, contentDisposition, cacheControl } = this.options
+    const { contentType, contentDisposition, cacheControl, storageClass } = this.options
     return {
       contentType,
       ...(contentDisposition === undefined ? {} : { contentDisposition }),
       ...(cacheControl === undefined ? {} : { cacheControl }),
+      ...(storageClass === undefined ? {} : { storageClass }),
       metadata: { [MARK]: this.#mark },
     }
   }

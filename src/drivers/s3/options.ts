@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3'
+import type { DriverCapabilities, EncryptionAlgorithm } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 
 /** How a bucket is named in a URL: `https://bucket.host/key` (virtual) or `https://host/bucket/key` (path). */
@@ -32,6 +33,13 @@ export interface S3DriverOptions {
   idleTimeout?: number
   /** How often a request is tried in all. Default 3. */
   maxAttempts?: number
+  /**
+   * The encryption that the server does on request. Default: all that AWS knows; beside the `endpoint` of another
+   * service nothing, since many take the header and ignore it.
+   */
+  encryption?: readonly EncryptionAlgorithm[]
+  /** The server's storage classes. Default: those of AWS; beside the `endpoint` of another service none. */
+  storageClasses?: readonly string[]
 }
 
 /** The numbers, with every default filled in. */
@@ -81,6 +89,32 @@ export function resolveLimits(options: S3DriverOptions): S3Limits {
     throw new StorageError('ERR_CONFIG', 'partSize must be 5 MiB to 5 GiB: S3 takes no other parts.')
   }
   return limits
+}
+
+/** "Understanding and managing Amazon S3 storage classes", Amazon S3 User Guide; without those for other hardware. */
+const AWS_STORAGE_CLASSES = [
+  'STANDARD',
+  'INTELLIGENT_TIERING',
+  'STANDARD_IA',
+  'ONEZONE_IA',
+  'GLACIER_IR',
+  'GLACIER',
+  'DEEP_ARCHIVE',
+  'REDUCED_REDUNDANCY',
+]
+const AWS_ENCRYPTION: readonly EncryptionAlgorithm[] = ['AES256', 'aws:kms', 'aws:kms:dsse']
+
+/** What the server does when it is asked for it. */
+export function keptBy({
+  endpoint,
+  encryption,
+  storageClasses,
+}: S3DriverOptions): Pick<DriverCapabilities, 'encryption' | 'storageClasses'> {
+  const ofAws = endpoint === undefined || isAws(parseEndpoint(endpoint))
+  return {
+    encryption: encryption ?? (ofAws ? AWS_ENCRYPTION : []),
+    storageClasses: storageClasses ?? (ofAws ? AWS_STORAGE_CLASSES : []),
+  }
 }
 
 /** @throws ERR_CONFIG */

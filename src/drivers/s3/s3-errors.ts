@@ -60,6 +60,10 @@ const REASONS: Record<string, Reason> = {
     message: 'The credentials expired: check the role or the session token.',
   },
   InvalidToken: { code: 'ERR_BACKEND_DENIED', message: 'The session token is not valid.' },
+  NotImplemented: {
+    code: 'ERR_UNSUPPORTED',
+    message: 'The storage cannot do this. Ceph, for example, copies no object that it encrypted on request.',
+  },
   InvalidBucketName: { code: 'ERR_CONFIG', message: 'The name of the bucket is not a valid one.' },
 }
 

@@ -1,8 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { DeleteObjectCommand, HeadObjectCommand, type HeadObjectCommandOutput } from '@aws-sdk/client-s3'
+import {
+  DeleteObjectCommand,
+  HeadObjectCommand,
+  type HeadObjectCommandOutput,
+  type PutObjectCommandInput,
+} from '@aws-sdk/client-s3'
 import type { PutOptions, PutResult } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
+import { type KeepHeaders, keepHeaders } from './keep-headers.js'
 import type { Call, S3Calls } from './s3-calls.js'
 import { attemptsOf, statusOf } from './s3-errors.js'
 
@@ -40,16 +46,16 @@ export class UploadTarget {
   }
 
   /** How the object is stored. There is never an ACL: who may read is the bucket's business. */
-  get headers(): Record<'ContentType', string> & {
-    ContentDisposition?: string
-    CacheControl?: string
-    Metadata: Record<string, string>
-  } {
+  get headers(): Pick<
+    PutObjectCommandInput,
+    'ContentType' | 'ContentDisposition' | 'CacheControl' | 'Metadata' | keyof KeepHeaders
+  > {
     const { contentType, contentDisposition, cacheControl } = this.options
     return {
       ContentType: contentType,
       ...(contentDisposition === undefined ? {} : { ContentDisposition: contentDisposition }),
       ...(cacheControl === undefined ? {} : { CacheControl: cacheControl }),
+      ...keepHeaders(this.options),
       Metadata: { [MARK]: this.#mark },
     }
   }

@@ -1,8 +1,8 @@
-import type { DriverCapabilities } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 import { S3Driver, type S3DriverOptions } from '../s3/index.js'
 
-export interface SpacesDriverOptions extends Omit<S3DriverOptions, 'client' | 'region' | 'addressingStyle'> {
+export interface SpacesDriverOptions
+  extends Omit<S3DriverOptions, 'client' | 'region' | 'addressingStyle' | 'encryption' | 'storageClasses'> {
   /** The slug of the datacenter, for example `nyc3`. */
   region: string
 }
@@ -15,22 +15,16 @@ export interface SpacesDriverOptions extends Omit<S3DriverOptions, 'client' | 'r
  */
 export class SpacesDriver extends S3Driver {
   override readonly kind = 'spaces'
-  /**
-   * Spaces encrypts everything with keys of its own and takes `AES256` without doing anything with it; a class belongs
-   * to the bucket, not to the object ("Spaces Features", DigitalOcean documentation).
-   */
-  override readonly capabilities: DriverCapabilities = {
-    createOnly: true,
-    metadata: true,
-    signedUrls: true,
-    maxExpiresIn: 604_800,
-    encryption: [],
-    storageClasses: [],
-  }
-
   /** @throws ERR_CONFIG */
   constructor(options: SpacesDriverOptions) {
-    super({ ...options, endpoint: options.endpoint ?? endpointOf(options.region) })
+    super({
+      ...options,
+      endpoint: options.endpoint ?? endpointOf(options.region),
+      // Spaces encrypts everything with keys of its own and takes `AES256` without doing anything with it; a class
+      // belongs to the bucket, not to the object ("Spaces Features", DigitalOcean documentation).
+      encryption: [],
+      storageClasses: [],
+    })
   }
 }
 
