@@ -4,8 +4,10 @@
  * @module
  */
 export { type BackendSource, Backends } from './backends.js'
+export type { CdnOptions, CdnSigner } from './cdn.js'
 export { contentDisposition, type Disposition } from './content-disposition.js'
-export { Disk, type DiskContext, type DiskOptions } from './disk.js'
+export { Disk, type DiskContext } from './disk.js'
+export type { DiskOptions } from './disk-options.js'
 export type {
   ByteRange,
   CopyOptions,
@@ -49,4 +51,11 @@ export {
   type StoredFileJson,
 } from './stored-file.js'
 export { getTenant, isSystem, runAsSystem, runWithTenant, tryGetTenant } from './tenant.js'
-export type { UrlOptions, UrlRequest, UrlRule } from './url-policy.js'
+export type { FileFacts } from './url-answer.js'
+export {
+  type ColumnUrls,
+  DOCUMENTS_FOR_A_DAY,
+  type UrlOptions,
+  type UrlRequest,
+  type UrlRule,
+} from './url-policy.js'

@@ -1,4 +1,5 @@
-import type { DiskOptions } from './disk.js'
+import { assertCdn } from './cdn.js'
+import type { DiskOptions } from './disk-options.js'
 import { StorageError } from './errors.js'
 import { assertKeepOptions } from './keep-options.js'
 import { assertPathOfWords } from './key.js'
@@ -39,6 +40,7 @@ function assertChoices(name: string, disk: DiskOptions): void {
     ['visibility', disk.visibility, ['private', 'public']],
     ['tenancy', disk.tenancy, ['required', 'shared', 'none']],
     ['overwrite', disk.overwrite, [undefined, 'refuse', 'allow']],
+    ['serve', disk.serve, [undefined, 'direct', 'proxy']],
   ]
   for (const [option, value, allowed] of choices) {
     if (allowed.includes(value)) continue
@@ -47,6 +49,7 @@ function assertChoices(name: string, disk: DiskOptions): void {
   }
   if (disk.expiresIn !== undefined) assertSeconds(disk.expiresIn)
   assertKeepOptions(name, disk)
+  assertCdn(name, disk)
 }
 
 function overlap(a: DiskOptions, b: DiskOptions): boolean {

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import { type BackendSource, Backends } from './backends.js'
-import { Disk, type DiskContext, type DiskOptions } from './disk.js'
+import { Disk, type DiskContext } from './disk.js'
+import type { DiskOptions } from './disk-options.js'
 import type { ByteRange } from './driver.js'
 import { StorageError } from './errors.js'
 import { ignoredBy } from './keep-options.js'
@@ -58,6 +59,7 @@ export class Storage implements StoredFileHome {
   readonly #backends: Backends
   readonly #disks: ReadonlyMap<string, Disk>
   readonly #proxyUrls: ProxyUrls
+  readonly #urlPolicy: UrlPolicy
   /** The backends that new files may go to. */
   readonly #writable: readonly string[]
   #warned = false
@@ -69,20 +71,25 @@ export class Storage implements StoredFileHome {
     this.uploads = resolveUploads(uploads)
     this.ledgers = new LedgerRegistry(ledgerOf)
     this.#backends = new Backends(backends)
+    this.#urlPolicy = new UrlPolicy(urls)
     this.#proxyUrls = new ProxyUrls(typeof secret === 'string' ? [secret] : (secret ?? []), baseUrl)
+    const onlyBackend =
+      typeof options.writeTo === 'function' ? undefined : fixed(this.#backends, options.writeTo)
     const context: DiskContext = {
       backends: this.#backends,
       proxyUrls: this.#proxyUrls,
-      urlPolicy: new UrlPolicy(urls),
-      writeTo: writer(this.#backends, options.writeTo),
+      urlPolicy: this.#urlPolicy,
+      writeTo: typeof options.writeTo === 'function' ? options.writeTo : () => onlyBackend ?? '',
+      onlyBackend,
     }
-    this.#writable = typeof options.writeTo === 'string' ? [options.writeTo] : this.#backends.names
+    this.#writable = onlyBackend === undefined ? this.#backends.names : [onlyBackend]
     this.#disks = new Map(Object.entries(disks).map(([name, disk]) => [name, new Disk(name, disk, context)]))
   }
 
   /** Loads the drivers and warms their credentials, once. Wait for it before URLs are read. */
   async ready(): Promise<void> {
     await this.#backends.ready()
+    for (const disk of this.#disks.values()) await disk.readyUrls()
     if (this.#warned) return
     this.#warned = true
     this.#warnOfIgnored()
@@ -111,6 +118,11 @@ export class Storage implements StoredFileHome {
   /** The names of the configured disks. */
   get diskNames(): readonly string[] {
     return [...this.#disks.keys()]
+  }
+
+  /** The fields that URL rules name, for example `OrderFile.file`. */
+  get urlRuleFields(): readonly string[] {
+    return this.#urlPolicy.fields
   }
 
   /** The names of the configured backends. */
@@ -154,13 +166,13 @@ export class Storage implements StoredFileHome {
 
   /** @internal */
   urlOf(file: StoredFileData): string {
-    return this.disk(file.disk).url(file, file)
+    return this.disk(file.disk).url(file)
   }
 
   /** @internal */
   async signedUrlOf(file: StoredFileData, request: UrlRequest): Promise<string> {
-    await this.#backends.open(file.backend)
-    return this.disk(file.disk).signedUrl(file, request, file)
+    const [url = ''] = await this.disk(file.disk).signMany([file], request)
+    return url
   }
 
   /** @internal */
@@ -178,18 +190,19 @@ export interface ServedFile {
   readonly expires?: number
   readonly contentType?: string
   readonly contentDisposition?: string
+  /** Permits HEAD only. */
+  readonly method?: 'HEAD'
 }
 
-function writer(backends: Backends, writeTo: StorageOptions['writeTo']): (tenant: string | null) => string {
-  if (typeof writeTo === 'function') return writeTo
+/** The one backend that new files go to. @throws ERR_CONFIG, ERR_BACKEND_UNKNOWN */
+function fixed(backends: Backends, writeTo: string | undefined): string {
   const [only] = backends.names
   const name = writeTo ?? (backends.names.length === 1 ? only : undefined)
   if (name === undefined)
     throw new StorageError('ERR_CONFIG', 'Say with writeTo which backend new files go to.')
-  if (!backends.has(name))
-    throw new StorageError(
-      'ERR_BACKEND_UNKNOWN',
-      `writeTo names "${name}", but backends has only: ${backends.names.join(', ')}.`,
-    )
-  return () => name
+  if (backends.has(name)) return name
+  throw new StorageError(
+    'ERR_BACKEND_UNKNOWN',
+    `writeTo names "${name}", but backends has only: ${backends.names.join(', ')}.`,
+  )
 }

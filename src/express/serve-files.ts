@@ -40,6 +40,8 @@ async function serve(storage: Storage, req: Request, res: Response, left: AbortS
     throw new StorageError('ERR_METHOD', 'Files are read with GET and HEAD.')
   }
   const file = storage.verifyUrl(req.url)
+  if (file.method === 'HEAD' && req.method !== 'HEAD')
+    throw new StorageError('ERR_URL_INVALID', 'This address is for HEAD requests only.')
   assertSameTenant(req, file)
   const found = await find(storage, file, req, res, left)
   if (found === undefined) return

@@ -81,14 +81,8 @@ async function store(
         signal,
       },
     )
-    const file = mintStoredFile(storage, {
-      ...address,
-      name,
-      size: meter.size,
-      type,
-      sha256: meter.sha256(),
-      version,
-    })
+    const facts = { name, size: meter.size, type, sha256: meter.sha256(), version }
+    const file = mintStoredFile(storage, { ...address, ...facts }, { column: rules })
     publish('upload', eventOf(address, meter.size, type))
     return file
   } catch (error) {

@@ -16,6 +16,7 @@ import type {
 } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 import { assertListPrefix } from '../../core/key.js'
+import { encodeKey } from '../../core/uri.js'
 import { AzureCalls } from './azure-calls.js'
 import { assertAzureKey } from './azure-key.js'
 import { inByteOrder } from './byte-order.js'
@@ -52,6 +53,8 @@ export class AzureDriver implements Driver {
    *   not 1 second to a week
    */
   readonly signUrl?: (key: string, options: SignUrlOptions) => string
+  /** What is left of the user delegation key; not there with an account key, which lasts. */
+  readonly signableFor?: (at: number) => number
   readonly #calls: AzureCalls
   readonly #delegation: DelegationKeys | undefined
   #ready: Promise<void> | undefined
@@ -67,6 +70,7 @@ export class AzureDriver implements Driver {
     if (signWith instanceof BlobServiceClient) {
       const keys = this.#delegationOf(signWith)
       this.#delegation = keys
+      this.signableFor = at => Math.max(1, Math.floor((keys.current().signedExpiresOn.getTime() - at) / 1000))
       this.signUrl = this.#signUrlBy(() => ({ delegated: keys.current() }))
     } else if (signedUrls) {
       this.signUrl = this.#signUrlBy(() => ({ account: signWith }))
@@ -146,6 +150,12 @@ export class AzureDriver implements Driver {
     const { body, info } = await this.get(from, options)
     const { size, contentType, contentDisposition, cacheControl } = info
     await this.put(to, body, { ...options, size, contentType, contentDisposition, cacheControl })
+  }
+
+  publicUrl(key: string): string {
+    assertAzureKey(key)
+    const { origin, pathname } = new URL(this.#calls.client.url)
+    return `${origin}${pathname}/${encodeKey(key)}`
   }
 
   /** Ends the background refresh. Idle sockets belong to the SDK, which shares them and lets the process end. */

@@ -1,8 +1,8 @@
 import type { KeepOptions } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
+import { encodeUri } from '../../core/uri.js'
 import type { Call, GcsCalls, GcsRequest } from './gcs-calls.js'
 import { readResource } from './get-object.js'
-import { encodeUri } from './uri.js'
 
 interface RewriteAnswer {
   done?: boolean

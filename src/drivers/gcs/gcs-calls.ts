@@ -3,10 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Storage } from '@google-cloud/storage'
 import { abortError, untilAborted } from '../../core/abort.js'
 import { StorageError } from '../../core/errors.js'
+import { encodeUri } from '../../core/uri.js'
 import { answeredFailure, GcsFailure, isTransient, toFailure, toStorageError } from './gcs-errors.js'
 import { HttpClient, type HttpRequest, readAnswer } from './http-client.js'
 import { type GcsLimits, isAnonymous } from './options.js'
-import { encodeUri } from './uri.js'
 
 export interface Call {
   operation: string

@@ -16,6 +16,7 @@ import type {
 } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 import { assertListPrefix, assertObjectKey } from '../../core/key.js'
+import { encodeKey } from '../../core/uri.js'
 import { copyObject } from './copy-object.js'
 import { GcsCalls } from './gcs-calls.js'
 import { GcsFailure, toFailure } from './gcs-errors.js'
@@ -136,6 +137,11 @@ export class GcsDriver implements Driver {
     // Nothing to move; a rewrite in place would only make a new generation.
     if (from === to) return void (await this.head(from, { signal }))
     await copyObject(this.#calls, to, { operation: 'copy', key: from, signal }, keep)
+  }
+
+  publicUrl(key: string): string {
+    assertKey(key)
+    return `${this.#client.apiEndpoint}/${this.#calls.bucket}/${encodeKey(key)}`
   }
 
   /** Ends the sockets. */

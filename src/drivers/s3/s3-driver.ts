@@ -15,6 +15,7 @@ import type {
 } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 import { assertObjectKey } from '../../core/key.js'
+import { encodeKey } from '../../core/uri.js'
 import { type BucketAddress, resolveBucketAddress } from './bucket-address.js'
 import { getObject, toObjectInfo } from './get-object.js'
 import { keepHeaders } from './keep-headers.js'
@@ -23,7 +24,6 @@ import { assertOptions, keptBy, makeClient, resolveLimits, type S3DriverOptions 
 import { destroyBody, putObject } from './put-object.js'
 import { S3Calls } from './s3-calls.js'
 import { toStorageError } from './s3-errors.js'
-import { encodeKey } from './uri.js'
 import { UrlSigner } from './url-signer.js'
 import { type ExpiringCredentials, WarmCredentials } from './warm-credentials.js'
 
@@ -158,6 +158,17 @@ export class S3Driver implements Driver {
     )
   }
 
+  signableFor(at: number): number {
+    return secondsLeft(this.#credentials.current(), at)
+  }
+
+  /** @throws ERR_NOT_READY before `ready()` */
+  publicUrl(key: string): string {
+    assertObjectKey(key)
+    const { origin, pathPrefix } = this.#known()
+    return `${origin}${pathPrefix}${encodeKey(key)}`
+  }
+
   /** Ends the background refresh, and the sockets unless the client is the application's. */
   async close(): Promise<void> {
     this.#credentials.stop()
@@ -179,16 +190,20 @@ export class S3Driver implements Driver {
 
   #signerFor(credentials: ExpiringCredentials): UrlSigner {
     if (this.#signer?.credentials === credentials) return this.#signer.by
-    if (this.#address === undefined)
-      throw new StorageError('ERR_NOT_READY', 'Await ready() before URLs are signed.')
-    if (this.#address.authScheme !== 'sigv4') {
+    const address = this.#known()
+    if (address.authScheme !== 'sigv4') {
       throw new StorageError(
         'ERR_UNSUPPORTED',
         'This endpoint wants another signature than SigV4, which only the SDK makes.',
       )
     }
-    this.#signer = { by: new UrlSigner(this.#address, credentials), credentials }
+    this.#signer = { by: new UrlSigner(address, credentials), credentials }
     return this.#signer.by
+  }
+
+  #known(): BucketAddress {
+    if (this.#address !== undefined) return this.#address
+    throw new StorageError('ERR_NOT_READY', 'Await ready() before URLs are made.')
   }
 }
 

@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto'
 import type { SignUrlOptions } from '../../core/driver.js'
+import { encodeKey, encodeUri } from '../../core/uri.js'
 import type { BucketAddress } from './bucket-address.js'
 import { PreparedHmac, signingKey } from './hmac-key.js'
-import { encodeKey, encodeUri } from './uri.js'
 
 /** What a signature is made with. */
 export interface SigningCredentials {
