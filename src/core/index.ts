@@ -3,7 +3,10 @@
  *
  * @module
  */
+export { throwIfAborted } from './abort.js'
 export { type BackendSource, Backends } from './backends.js'
+export { type BodyOptions, endBody, readBody, takeBody } from './body.js'
+export { resolveRange } from './byte-range.js'
 export { contentDisposition, type Disposition } from './content-disposition.js'
 export { Disk, type DiskContext, type DiskOptions } from './disk.js'
 export type {
@@ -27,7 +30,7 @@ export type {
 export { StorageError, type StorageErrorCode, type StorageErrorDetails } from './errors.js'
 export { onStorageEvent, type StorageEvent, type StorageEvents } from './events.js'
 export { assertFileName } from './file-name.js'
-export { assertObjectKey, assertTenantId, SHARED_TENANT, type Tenancy } from './key.js'
+export { assertListPrefix, assertObjectKey, assertTenantId, SHARED_TENANT, type Tenancy } from './key.js'
 export { type Ledger, nullLedger, type StagedUpload, type StageEntry } from './ledger.js'
 export { LedgerRegistry, type LedgerResolver, type LedgerSlot } from './ledger-registry.js'
 export { acceptsType, type FileRules, type ResolvedRules, resolveRules } from './rules.js'
