@@ -11,6 +11,7 @@ import type {
   PutOptions,
   PutResult,
 } from './driver.js'
+import type { EnvironmentTag } from './environment-tag.js'
 import { StorageError } from './errors.js'
 import { publish } from './events.js'
 import { assertObjectKey, keyPrefix, SHARED_TENANT, type Tenancy } from './key.js'
@@ -44,6 +45,8 @@ export interface DiskContext {
   readonly backends: Backends
   readonly proxyUrls: ProxyUrls
   readonly urlPolicy: UrlPolicy
+  /** Refuses writes to what belongs to another environment; absent where the storage has none. */
+  readonly environment?: EnvironmentTag
   /** The name of the backend that new files of this tenant go to. */
   writeTo(tenant: string | null): string
 }
@@ -82,7 +85,7 @@ export class Disk {
       const address = this.address(target, 'put')
       const headers = objectHeaders(options)
       const ifNoneMatch = this.options.overwrite === 'allow' ? options.ifNoneMatch : '*'
-      const driver = await this.#driver(address)
+      const driver = await this.#driverToWrite(address)
       const stored = await driver.put(address.key, body, { ...options, ...headers, ifNoneMatch })
       return { ...address, ...stored }
     } finally {
@@ -105,7 +108,7 @@ export class Disk {
   /** Deletes an object; one that is not there is no error. @throws ERR_SYSTEM_REQUIRED */
   async delete(target: string | FileAddress, options?: OperationOptions): Promise<void> {
     const address = this.address(target, 'delete')
-    await (await this.#driver(address)).delete(address.key, options)
+    await (await this.#driverToWrite(address)).delete(address.key, options)
   }
 
   /**
@@ -117,7 +120,7 @@ export class Disk {
     const address = this.address(target, 'copy')
     // Before anything is asked about the other key.
     assertObjectKey(this.objectKey(address))
-    const driver = await this.#driver(address)
+    const driver = await this.#driverToWrite(address)
     if (this.options.overwrite !== 'allow') await assertFree(driver, toKey, options)
     await driver.copy(address.key, toKey, options)
     return { ...address, key: toKey }
@@ -212,7 +215,9 @@ export class Disk {
 
   /** Opens the backend that the caller's new files go to. @throws ERR_TENANT_REQUIRED, and the backend's errors */
   async ready(): Promise<void> {
-    await this.#context.backends.open(this.#context.writeTo(this.#owner()))
+    const backend = this.#context.writeTo(this.#owner())
+    await this.#context.backends.open(backend)
+    await this.#context.environment?.assertOurs(backend)
   }
 
   /** The whole key of an object, as its backend knows it. @throws ERR_KEY_INVALID, ERR_TENANT_INVALID */
@@ -226,6 +231,11 @@ export class Disk {
   async #driver(address: FileAddress): Promise<Driver> {
     const driver = await this.#context.backends.open(address.backend)
     return scopeDriver(driver, keyPrefix(this.options, address.tenant))
+  }
+
+  async #driverToWrite(address: FileAddress): Promise<Driver> {
+    await this.#context.environment?.assertOurs(address.backend)
+    return this.#driver(address)
   }
 
   #owner(): string | null {

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 import { type BackendSource, Backends } from './backends.js'
 import { Disk, type DiskContext, type DiskOptions } from './disk.js'
 import type { ByteRange } from './driver.js'
+import { EnvironmentTag } from './environment-tag.js'
 import { StorageError } from './errors.js'
 import { parseObjectKey } from './key.js'
 import { LedgerRegistry, type LedgerResolver } from './ledger-registry.js'
@@ -32,6 +33,11 @@ export interface StorageOptions {
   /** Chooses the ledger by tenant, for one database per tenant: the name given to `withFiles`. */
   ledgerOf?: LedgerResolver
   uploads?: UploadOptions
+  /**
+   * A word such as `production`. Each backend that is written to then belongs to one environment, and refuses the
+   * writes of all others with ERR_ENVIRONMENT_MISMATCH. Default: none, and nothing is looked at.
+   */
+  environment?: string
 }
 
 /**
@@ -56,27 +62,49 @@ export class Storage implements StoredFileHome {
   readonly #backends: Backends
   readonly #disks: ReadonlyMap<string, Disk>
   readonly #proxyUrls: ProxyUrls
+  readonly #context: DiskContext
+  readonly #writesToOne: boolean
 
   constructor(options: StorageOptions) {
-    const { secret, baseUrl = '/files', backends, disks = DEFAULT_DISKS, urls, ledgerOf, uploads } = options
+    const {
+      secret,
+      baseUrl = '/files',
+      backends,
+      disks = DEFAULT_DISKS,
+      urls,
+      ledgerOf,
+      uploads,
+      environment,
+    } = options
     assertDisks(disks)
     assertRules(urls, disks)
     this.uploads = resolveUploads(uploads)
     this.ledgers = new LedgerRegistry(ledgerOf)
     this.#backends = new Backends(backends)
     this.#proxyUrls = new ProxyUrls(typeof secret === 'string' ? [secret] : (secret ?? []), baseUrl)
-    const context: DiskContext = {
+    this.#writesToOne = typeof options.writeTo !== 'function'
+    this.#context = {
       backends: this.#backends,
       proxyUrls: this.#proxyUrls,
       urlPolicy: new UrlPolicy(urls),
       writeTo: writer(this.#backends, options.writeTo),
+      environment: environment === undefined ? undefined : new EnvironmentTag(environment, this.#backends),
     }
-    this.#disks = new Map(Object.entries(disks).map(([name, disk]) => [name, new Disk(name, disk, context)]))
+    this.#disks = new Map(
+      Object.entries(disks).map(([name, disk]) => [name, new Disk(name, disk, this.#context)]),
+    )
   }
 
-  /** Loads the drivers and warms their credentials, once. Wait for it before URLs are read. */
+  /**
+   * Loads the drivers and warms their credentials, once. Wait for it before URLs are read.
+   *
+   * @throws ERR_ENVIRONMENT_MISMATCH where `environment` is set and `writeTo` names the backend of another one; URLs
+   *   and downloads work all the same
+   */
   async ready(): Promise<void> {
     await this.#backends.ready()
+    const { environment, writeTo } = this.#context
+    if (this.#writesToOne) await environment?.assertOurs(writeTo(null))
   }
 
   /** Ends the drivers' sockets and timers. */

@@ -23,6 +23,7 @@ export function storageFromEnv(options: EnvStorageOptions = {}, env: Environment
     ...backendsOf(variables),
     secret: variables.STORAGE_URL_SECRET,
     baseUrl: variables.MEDIA_URL,
+    environment: variables.STORAGE_ENVIRONMENT,
   })
 }
 

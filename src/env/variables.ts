@@ -22,6 +22,10 @@ const schema = z.object({
   STORAGE_BACKEND: z.enum(BACKENDS, { error: `must be one of: ${BACKENDS.join(', ')}` }).optional(),
   USE_S3: z.enum(['true', 'false', '1', '0', 'True', 'False'], { error: 'must be true or false' }).optional(),
   STORAGE_URL_SECRET: secrets,
+  STORAGE_ENVIRONMENT: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be a word such as production, staging or development')
+    .optional(),
   MEDIA_ROOT: z.string().optional(),
   MEDIA_URL: z
     .string()

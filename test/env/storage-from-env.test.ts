@@ -64,6 +64,13 @@ describe('storageFromEnv', () => {
     expect(url).toMatch(/^\/files\/local\/media\/acme\/notes\/a\.txt\?expires=/)
   })
 
+  it('refuses the folder of another environment', async () => {
+    const env = { STORAGE_URL_SECRET, MEDIA_ROOT: tempDir() }
+    await storageFromEnv({}, { ...env, STORAGE_ENVIRONMENT: 'production' }).ready()
+    const staging = storageFromEnv({}, { ...env, STORAGE_ENVIRONMENT: 'staging' })
+    await expect(staging.ready()).rejects.toMatchObject({ code: 'ERR_ENVIRONMENT_MISMATCH' })
+  })
+
   it('signs with the first of several secrets and verifies with all of them', async () => {
     const old = storageFromEnv({}, { STORAGE_URL_SECRET })
     const rotated = storageFromEnv(
@@ -188,6 +195,7 @@ describe('storageFromEnv', () => {
     ['STORAGE_URL_SECRET', { STORAGE_URL_SECRET: 'short' }],
     ['STORAGE_URL_SECRET', { STORAGE_URL_SECRET: `${STORAGE_URL_SECRET},short` }],
     ['STORAGE_URL_SECRET', { STORAGE_URL_SECRET: '   ' }],
+    ['STORAGE_ENVIRONMENT', { STORAGE_URL_SECRET, STORAGE_ENVIRONMENT: 'the real one' }],
     ['MEDIA_URL', { STORAGE_URL_SECRET, MEDIA_URL: 'files' }],
     ['DO_SPACES_REGION', { STORAGE_URL_SECRET, DO_SPACES_REGION: 'New York' }],
     ['AWS_S3_ADDRESSING_STYLE', { STORAGE_URL_SECRET, AWS_S3_ADDRESSING_STYLE: 'host' }],
