@@ -16,6 +16,7 @@ import type {
   PutOptions,
   PutResult,
 } from './driver.js'
+import type { EnvironmentTag } from './environment-tag.js'
 import { StorageError } from './errors.js'
 import { publish } from './events.js'
 import { keepOptionsOf } from './keep-options.js'
@@ -31,6 +32,8 @@ export interface DiskContext {
   readonly backends: Backends
   readonly proxyUrls: ProxyUrls
   readonly urlPolicy: UrlPolicy
+  /** Refuses writes to what belongs to another environment; absent where the storage has none. */
+  readonly environment?: EnvironmentTag
   /** The name of the backend that new files of this tenant go to. */
   readonly writeTo: (tenant: string | null) => string
   /** The same, where it is the same for every tenant. */
@@ -80,7 +83,7 @@ export class Disk {
       })
       const ifNoneMatch = this.options.overwrite === 'allow' ? options.ifNoneMatch : '*'
       const { storageClass, encryption, ...rest } = options
-      const driver = await this.#driver(address)
+      const driver = await this.#driverToWrite(address)
       const kept = this.#kept(address, driver, { storageClass, encryption })
       const stored = await driver.put(address.key, body, { ...rest, ...headers, ...kept, ifNoneMatch })
       if (ifNoneMatch === undefined) await this.#purge(address)
@@ -105,7 +108,7 @@ export class Disk {
   /** Deletes an object; one that is not there is no error. @throws ERR_SYSTEM_REQUIRED */
   async delete(target: string | FileAddress, options?: OperationOptions): Promise<void> {
     const address = this.address(target, 'delete')
-    await (await this.#driver(address)).delete(address.key, options)
+    await (await this.#driverToWrite(address)).delete(address.key, options)
     await this.#purge(address)
   }
 
@@ -121,7 +124,7 @@ export class Disk {
   ): Promise<FileAddress> {
     const address = this.address(target, 'copy')
     this.objectKey(address) // judged before anything is asked about the other key
-    const driver = await this.#driver(address)
+    const driver = await this.#driverToWrite(address)
     if (this.options.overwrite !== 'allow') await assertFree(driver, toKey, { signal })
     await driver.copy(address.key, toKey, { signal, ...this.#kept(address, driver, options) })
     const copy = { ...address, key: toKey }
@@ -210,7 +213,9 @@ export class Disk {
 
   /** Opens the backend that the caller's new files go to. @throws ERR_TENANT_REQUIRED, and the backend's errors */
   async ready(): Promise<void> {
-    await this.#context.backends.open(this.#context.writeTo(this.#access.owner()))
+    const backend = this.#context.writeTo(this.#access.owner())
+    await this.#context.backends.open(backend)
+    await this.#context.environment?.assertOurs(backend)
   }
 
   /** Gets ready to make URLs; `storage.ready()` calls it. @throws ERR_CONFIG for a CDN that its backend cannot stand behind */
@@ -226,6 +231,11 @@ export class Disk {
   async #driver(address: FileAddress): Promise<Driver> {
     const driver = await this.#context.backends.open(address.backend)
     return scopeDriver(driver, this.#access.prefix(address.tenant))
+  }
+
+  async #driverToWrite(address: FileAddress): Promise<Driver> {
+    await this.#context.environment?.assertOurs(address.backend)
+    return this.#driver(address)
   }
 
   /** What the CDN still holds of an object that was replaced or deleted. Its failure is no failure of that. */

@@ -3,7 +3,10 @@
  *
  * @module
  */
+export { throwIfAborted } from './abort.js'
 export { type BackendSource, Backends } from './backends.js'
+export { type BodyOptions, endBody, readBody, takeBody } from './body.js'
+export { resolveRange } from './byte-range.js'
 export type { CdnOptions, CdnSigner } from './cdn.js'
 export { contentDisposition, type Disposition } from './content-disposition.js'
 export { Disk, type DiskContext } from './disk.js'
@@ -30,7 +33,7 @@ export { StorageError, type StorageErrorCode, type StorageErrorDetails } from '.
 export { onStorageEvent, type StorageEvent, type StorageEvents } from './events.js'
 export { assertFileName } from './file-name.js'
 export type { DiskEncryption, DiskKeepOptions } from './keep-options.js'
-export { assertObjectKey, assertTenantId, SHARED_TENANT, type Tenancy } from './key.js'
+export { assertListPrefix, assertObjectKey, assertTenantId, SHARED_TENANT, type Tenancy } from './key.js'
 export { type Ledger, nullLedger, type StagedUpload, type StageEntry } from './ledger.js'
 export { LedgerRegistry, type LedgerResolver, type LedgerSlot } from './ledger-registry.js'
 export { acceptsType, type FileRules, type ResolvedRules, resolveRules } from './rules.js'

@@ -3,6 +3,7 @@ import { type BackendSource, Backends } from './backends.js'
 import { Disk, type DiskContext } from './disk.js'
 import type { DiskOptions } from './disk-options.js'
 import type { ByteRange } from './driver.js'
+import { EnvironmentTag } from './environment-tag.js'
 import { StorageError } from './errors.js'
 import { ignoredBy } from './keep-options.js'
 import { parseObjectKey } from './key.js'
@@ -35,6 +36,11 @@ export interface StorageOptions {
   /** Chooses the ledger by tenant, for one database per tenant: the name given to `withFiles`. */
   ledgerOf?: LedgerResolver
   uploads?: UploadOptions
+  /**
+   * A word such as `production`. Each backend that is written to then belongs to one environment, and refuses the
+   * writes of all others with ERR_ENVIRONMENT_MISMATCH. Default: none, and nothing is looked at.
+   */
+  environment?: string
 }
 
 /**
@@ -60,12 +66,22 @@ export class Storage implements StoredFileHome {
   readonly #disks: ReadonlyMap<string, Disk>
   readonly #proxyUrls: ProxyUrls
   readonly #urlPolicy: UrlPolicy
-  /** The backends that new files may go to. */
-  readonly #writable: readonly string[]
+  readonly #environment: EnvironmentTag | undefined
+  /** The backend that new files go to, where it is the same for every tenant. */
+  readonly #onlyBackend: string | undefined
   #warned = false
 
   constructor(options: StorageOptions) {
-    const { secret, baseUrl = '/files', backends, disks = DEFAULT_DISKS, urls, ledgerOf, uploads } = options
+    const {
+      secret,
+      baseUrl = '/files',
+      backends,
+      disks = DEFAULT_DISKS,
+      urls,
+      ledgerOf,
+      uploads,
+      environment,
+    } = options
     assertDisks(disks)
     assertRules(urls, disks)
     this.uploads = resolveUploads(uploads)
@@ -73,32 +89,40 @@ export class Storage implements StoredFileHome {
     this.#backends = new Backends(backends)
     this.#urlPolicy = new UrlPolicy(urls)
     this.#proxyUrls = new ProxyUrls(typeof secret === 'string' ? [secret] : (secret ?? []), baseUrl)
-    const onlyBackend =
+    this.#environment =
+      environment === undefined ? undefined : new EnvironmentTag(environment, this.#backends)
+    this.#onlyBackend =
       typeof options.writeTo === 'function' ? undefined : fixed(this.#backends, options.writeTo)
     const context: DiskContext = {
       backends: this.#backends,
       proxyUrls: this.#proxyUrls,
       urlPolicy: this.#urlPolicy,
-      writeTo: typeof options.writeTo === 'function' ? options.writeTo : () => onlyBackend ?? '',
-      onlyBackend,
+      environment: this.#environment,
+      writeTo: typeof options.writeTo === 'function' ? options.writeTo : () => this.#onlyBackend ?? '',
+      onlyBackend: this.#onlyBackend,
     }
-    this.#writable = onlyBackend === undefined ? this.#backends.names : [onlyBackend]
     this.#disks = new Map(Object.entries(disks).map(([name, disk]) => [name, new Disk(name, disk, context)]))
   }
 
-  /** Loads the drivers and warms their credentials, once. Wait for it before URLs are read. */
+  /**
+   * Loads the drivers and warms their credentials, once. Wait for it before URLs are read.
+   *
+   * @throws ERR_ENVIRONMENT_MISMATCH where `environment` is set and `writeTo` names the backend of another one; URLs
+   *   and downloads work all the same
+   */
   async ready(): Promise<void> {
     await this.#backends.ready()
     for (const disk of this.#disks.values()) await disk.readyUrls()
-    if (this.#warned) return
+    if (!this.#warned) this.#warnOfIgnored()
     this.#warned = true
-    this.#warnOfIgnored()
+    if (this.#onlyBackend !== undefined) await this.#environment?.assertOurs(this.#onlyBackend)
   }
 
   /** Says once what a disk asks for and a backend of its new files would ignore. */
   #warnOfIgnored(): void {
+    const writable = this.#onlyBackend === undefined ? this.#backends.names : [this.#onlyBackend]
     for (const [name, { options }] of this.#disks) {
-      for (const backend of this.#writable) {
+      for (const backend of writable) {
         const { kind, capabilities } = this.#backends.get(backend)
         const ignored = ignoredBy(options, capabilities)
         if (ignored.length > 0)

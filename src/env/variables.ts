@@ -22,6 +22,10 @@ const schema = z.object({
   STORAGE_BACKEND: z.enum(BACKENDS, { error: `must be one of: ${BACKENDS.join(', ')}` }).optional(),
   USE_S3: z.enum(['true', 'false', '1', '0', 'True', 'False'], { error: 'must be true or false' }).optional(),
   STORAGE_URL_SECRET: secrets,
+  STORAGE_ENVIRONMENT: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be a word such as production, staging or development')
+    .optional(),
   MEDIA_ROOT: z.string().optional(),
   MEDIA_URL: z
     .string()
@@ -41,7 +45,13 @@ const schema = z.object({
     .string()
     .regex(/^[a-z]{3}[0-9]$/, 'must be the slug of a datacenter, for example nyc3')
     .default('nyc3'),
-  DO_SPACES_CDN_ENDPOINT: z.string().optional(),
+  DO_SPACES_CDN_ENDPOINT: z
+    .string()
+    .regex(
+      /^(https:\/\/)?[A-Za-z0-9.-]+(:[0-9]+)?\/?$/,
+      'must be the host of a CDN, for example acme-files.nyc3.cdn.digitaloceanspaces.com',
+    )
+    .optional(),
   AZURE_ACCOUNT_NAME: z
     .string()
     .regex(/^[a-z0-9]{3,24}$/, 'must be the name of a storage account: 3 to 24 small letters and digits')
@@ -93,6 +103,7 @@ function missingFor(backend: BackendName, set: Environment): string[] {
     names.filter(name => set[name] === undefined).map(name => `${name} is missing: ${why}`)
   const isHalf = (one: string, other: string) => (set[one] === undefined) !== (set[other] === undefined)
   const pair = (why: string, one: string, other: string) => (isHalf(one, other) ? need(why, one, other) : [])
+  const isPathBesideCdn = set.DO_SPACES_CDN_ENDPOINT !== undefined && set.AWS_S3_ADDRESSING_STYLE === 'path'
   switch (backend) {
     case 'local':
       return []
@@ -109,6 +120,9 @@ function missingFor(backend: BackendName, set: Environment): string[] {
       return [
         ...need('the bucket that holds the files', 'AWS_STORAGE_BUCKET_NAME'),
         ...need('Spaces knows no roles, only keys', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'),
+        ...(isPathBesideCdn
+          ? ['AWS_S3_ADDRESSING_STYLE must not be path beside DO_SPACES_CDN_ENDPOINT']
+          : []),
       ]
     case 'azure':
       return [

@@ -64,6 +64,13 @@ describe('storageFromEnv', () => {
     expect(url).toMatch(/^\/files\/local\/media\/acme\/notes\/a\.txt\?expires=/)
   })
 
+  it('refuses the folder of another environment', async () => {
+    const env = { STORAGE_URL_SECRET, MEDIA_ROOT: tempDir() }
+    await storageFromEnv({}, { ...env, STORAGE_ENVIRONMENT: 'production' }).ready()
+    const staging = storageFromEnv({}, { ...env, STORAGE_ENVIRONMENT: 'staging' })
+    await expect(staging.ready()).rejects.toMatchObject({ code: 'ERR_ENVIRONMENT_MISMATCH' })
+  })
+
   it('signs with the first of several secrets and verifies with all of them', async () => {
     const old = storageFromEnv({}, { STORAGE_URL_SECRET })
     const rotated = storageFromEnv(
@@ -107,6 +114,19 @@ describe('storageFromEnv', () => {
     expect(url).toMatch(
       /^https:\/\/files\.fra1\.digitaloceanspaces\.com\/media\/acme\/a\.pdf\?.*X-Amz-Signature=/,
     )
+    await storage.close()
+  })
+
+  it('signs Spaces URLs for the bucket and sends downloads to its CDN, without a warning', async () => {
+    const env = {
+      ...{ ...S3, ...KEYS, STORAGE_BACKEND: 'do_spaces' },
+      DO_SPACES_CDN_ENDPOINT: 'files.nyc3.cdn.digitaloceanspaces.com',
+    }
+    const storage = storageFromEnv({}, env)
+    await storage.ready()
+    const url = runWithTenant('acme', () => storage.disk('media').signedUrl('a.pdf'))
+    expect(url).toMatch(/^https:\/\/files\.nyc3\.cdn\.digitaloceanspaces\.com\/media\/acme\/a\.pdf\?/)
+    expect(warningsOf(env)).toEqual([])
     await storage.close()
   })
 
@@ -188,8 +208,17 @@ describe('storageFromEnv', () => {
     ['STORAGE_URL_SECRET', { STORAGE_URL_SECRET: 'short' }],
     ['STORAGE_URL_SECRET', { STORAGE_URL_SECRET: `${STORAGE_URL_SECRET},short` }],
     ['STORAGE_URL_SECRET', { STORAGE_URL_SECRET: '   ' }],
+    ['STORAGE_ENVIRONMENT', { STORAGE_URL_SECRET, STORAGE_ENVIRONMENT: 'the real one' }],
     ['MEDIA_URL', { STORAGE_URL_SECRET, MEDIA_URL: 'files' }],
     ['DO_SPACES_REGION', { STORAGE_URL_SECRET, DO_SPACES_REGION: 'New York' }],
+    ['DO_SPACES_CDN_ENDPOINT', { STORAGE_URL_SECRET, DO_SPACES_CDN_ENDPOINT: 'https://cdn.example/files' }],
+    [
+      'AWS_S3_ADDRESSING_STYLE must not be path beside DO_SPACES_CDN_ENDPOINT',
+      {
+        ...{ ...S3, ...KEYS, STORAGE_BACKEND: 'do_spaces' },
+        ...{ DO_SPACES_CDN_ENDPOINT: 'cdn.example', AWS_S3_ADDRESSING_STYLE: 'path' },
+      },
+    ],
     ['AWS_S3_ADDRESSING_STYLE', { STORAGE_URL_SECRET, AWS_S3_ADDRESSING_STYLE: 'host' }],
     ['USE_S3', { STORAGE_URL_SECRET, USE_S3: 'perhaps' }],
   ])('refuses a wrong %s, by name', (name, env) => {

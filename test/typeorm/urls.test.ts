@@ -43,7 +43,9 @@ describeOnDatabases('the URL of a file column', fresh => {
     const { id } = await asAcme(() => invoices.save(invoices.create({ pdf, scan })))
 
     const loaded = await asAcme(() => invoices.findOneByOrFail({ id }))
-    expect(Object.entries(loaded.pdf!).at(-1)?.join(' ')).toMatch(/^url \/files\/memory\/media\/acme\/invoices\//)
+    expect(Object.entries(loaded.pdf!).at(-1)?.join(' ')).toMatch(
+      /^url \/files\/memory\/media\/acme\/invoices\//,
+    )
     expect('url' in { ...loaded.scan }).toBe(false)
 
     home.log.writes()

@@ -142,7 +142,7 @@ export function makeClient(options: S3DriverOptions, limits: S3Limits): S3Client
     ...(options.region === undefined && url === undefined ? {} : { region: options.region ?? 'us-east-1' }),
     ...(url === undefined ? {} : { endpoint: options.endpoint, ...(isAws(url) ? {} : WITHOUT_CHECKSUMS) }),
     ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
-    forcePathStyle: isPathStyle(options.addressingStyle ?? 'auto', url),
+    forcePathStyle: isPathStyle(options),
     maxAttempts: limits.maxAttempts,
     // The SDK opens a new connection for every request that asks first, and not every server answers it.
     expectContinueHeader: false,
@@ -177,9 +177,16 @@ function isAws({ hostname }: URL): boolean {
   return /\.amazonaws\.com(\.cn)?$/.test(hostname)
 }
 
-/** An IP address has no subdomains, and `bucket.localhost` does not resolve everywhere. */
-function isPathStyle(style: AddressingStyle, url: URL | undefined): boolean {
-  if (style !== 'auto') return style === 'path'
-  const host = url?.hostname.replace(/^\[|\]$/g, '') ?? ''
+/**
+ * Whether URLs name the bucket in their path. An IP address has no subdomains, and `bucket.localhost` does not
+ * resolve everywhere.
+ */
+export function isPathStyle({
+  addressingStyle = 'auto',
+  endpoint,
+}: Pick<S3DriverOptions, 'addressingStyle' | 'endpoint'>): boolean {
+  if (addressingStyle !== 'auto') return addressingStyle === 'path'
+  if (endpoint === undefined) return false
+  const host = parseEndpoint(endpoint).hostname.replace(/^\[|\]$/g, '')
   return host === 'localhost' || isIP(host) !== 0
 }
