@@ -135,8 +135,11 @@ export class Storage implements StoredFileHome {
 
   /** @internal */
   async signedUrlOf(file: StoredFileData, request: UrlRequest): Promise<string> {
+    const disk = this.disk(file.disk)
+    // Who may not have the file does not make us open its backend either.
+    disk.address(file, 'signedUrl')
     await this.#backends.open(file.backend)
-    return this.disk(file.disk).signedUrl(file, request, file)
+    return disk.signedUrl(file, request, file)
   }
 
   /** @internal */
