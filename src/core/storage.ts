@@ -195,7 +195,9 @@ export class Storage implements StoredFileHome {
 
   /** @internal */
   async signedUrlOf(file: StoredFileData, request: UrlRequest): Promise<string> {
-    const [url = ''] = await this.disk(file.disk).signMany([file], request)
+    const disk = this.disk(file.disk)
+    disk.address(file, 'signedUrl') // so that the event names what was called
+    const [url = ''] = await disk.signMany([file], request)
     return url
   }
 

@@ -27,6 +27,8 @@ export class SpyDriver implements Driver {
   readonly calls: Call[] = []
   readonly memory = new MemoryDriver()
   readonly signUrl?: (key: string, options: SignUrlOptions) => string
+  readonly signUrlRemotely?: (key: string, options: SignUrlOptions) => Promise<string>
+  readonly signableFor?: (at: number) => number
   readonly publicUrl?: (key: string) => string
   readied = 0
   closed = 0
@@ -46,6 +48,11 @@ export class SpyDriver implements Driver {
       this.#note('signUrl', [key], options)
       return `https://bucket.example/${key}?at=${options.at}&expiresIn=${options.expiresIn}`
     }
+    this.signUrlRemotely = async (key, options) => {
+      this.#note('signUrlRemotely', [key], options)
+      return `https://signed-elsewhere.example/${key}?at=${options.at}`
+    }
+    this.signableFor = () => Number.POSITIVE_INFINITY
     this.publicUrl = key => {
       this.#note('publicUrl', [key])
       return `https://cdn.example/${key}`

@@ -1,0 +1,116 @@
+/** What somebody who acts for `acme` may find in an address, and must not follow. */
+export const OTHER_OWNERS: readonly (string | null)[] = [
+  'globex',
+  'acme-corp',
+  'ACME',
+  'Acme',
+  'acm',
+  'acme1',
+  'shared',
+  '_acme',
+  '',
+  ' ',
+  '.',
+  '..',
+  'acme.',
+  'acme ',
+  ' acme',
+  'acme/',
+  'acme/../acme-corp',
+  'acme%2f..%2facme-corp',
+  'acme\\..\\acme-corp',
+  '\u2024\u2024/acme-corp',
+  '\uff0e\uff0e/acme-corp',
+  '\u0430cme', // a Cyrillic a
+  'acme\u0000',
+  'acme\u200b',
+  'a'.repeat(300),
+  'undefined',
+  'null',
+  '__proto__',
+  null,
+]
+
+const PROPER_IDS = ['globex', 'acme-corp', 'ACME', 'Acme', 'acm', 'acme1', 'undefined', 'null']
+
+/** What is no tenant id, so that nothing runs for it. */
+export const NO_TENANT_IDS: readonly string[] = OTHER_OWNERS.filter(
+  id => id !== null && !PROPER_IDS.includes(id),
+).map(String)
+
+/** Keys that climb, or that some system on the way might read as such. All are refused. */
+export const CLIMBING_KEYS: readonly string[] = [
+  '',
+  '.',
+  '..',
+  '../globex/a.txt',
+  '../acme-corp/a.txt',
+  'x/../../acme-corp/a.txt',
+  '../../media/globex/a.txt',
+  './a.txt',
+  '/a.txt',
+  '//globex/a.txt',
+  '/media/globex/a.txt',
+  'a.txt/',
+  'a//b',
+  'a/./b',
+  'a/..',
+  '..\\globex\\a.txt',
+  'a\\b',
+  'C:\\globex\\a.txt',
+  '\\\\server\\share\\a.txt',
+  '..\u0000/globex/a.txt',
+  'a.txt\u0000',
+  'a\r\nx: y',
+  '\ud800',
+  'long/'.repeat(300),
+]
+
+/** Keys that are names like any other here, and that a careless decoder would turn into a way to `globex`. */
+export const TEMPTING_KEYS: readonly string[] = [
+  '%2e%2e%2fglobex%2fa.txt',
+  '%2e%2e/globex/a.txt',
+  '..%2fglobex/a.txt',
+  '..%2Fglobex%2Fa.txt',
+  '%2e./globex/a.txt',
+  '%252e%252e%252fglobex%252fa.txt',
+  '..%5cglobex%5ca.txt',
+  '%00/globex/a.txt',
+  '..%c0%afglobex/a.txt',
+  '\u2024\u2024/globex/a.txt',
+  '\uff0e\uff0e/globex/a.txt',
+  '\uff0e\uff0e\uff0fglobex\uff0fa.txt',
+  '..\u2215globex\u2215a.txt',
+  '\u2025/globex/a.txt',
+  '... /globex/a.txt',
+  '.../globex/a.txt',
+  '.. /globex/a.txt',
+  '..;/globex/a.txt',
+  '~/globex/a.txt',
+  'a.txt?/..;/globex/a.txt',
+  'a.txt#globex',
+  '*',
+  'a[b]*{}',
+  'media/globex/a.txt',
+  'globex/a.txt',
+  '$(ls)/`ls`/$HOME',
+]
+
+/** Prefixes that are refused; the first ones also match the names of others. */
+export const LOOSE_PREFIXES: readonly string[] = [
+  'a',
+  'acme',
+  '/',
+  '//',
+  '../',
+  './',
+  '../acme-corp/',
+  '../globex/',
+  'x/../../globex/',
+  'a//',
+  'a\\',
+  'a\\/',
+  '..\\/',
+  'a\u0000/',
+  '\ud800/',
+]
