@@ -3,7 +3,7 @@ import type { PutBody } from './driver.js'
 
 /**
  * The memory of one upload's blocks, used again and again. Left to the garbage collector, sent blocks pile up: a
- * stream of 1 GiB took 30 MiB more that way (docs/reference/benchmarks.md).
+ * stream of 1 GiB took some 20 MiB more that way ("Memory of a large upload", docs/reference/benchmarks.md).
  */
 export class BlockMemory {
   readonly #own = new Set<ArrayBufferLike>()

@@ -17,7 +17,7 @@ import { fileURLToPath } from 'node:url'
 const MIB = 1024 * 1024
 const CHUNK = 64 * 1024
 const WARM_UP = 32 * MIB
-const TIME_LIMIT = 60_000
+const TIME_LIMIT = 100_000
 
 const [name, through = 'put', mib = '1024'] = process.argv.slice(2)
 const built = new URL('../../dist/', import.meta.url)
