@@ -9,7 +9,7 @@ import {
 } from '../../src/core/index.js'
 import { S3Driver } from '../../src/drivers/s3/index.js'
 import { storeFile } from '../../src/upload/index.js'
-import { createBucketOf, describeWithS3, s3Connection } from '../support/s3.js'
+import { createBucket, describeWithS3, s3Connection } from '../support/s3.js'
 
 /** One region for each of two groups of tenants: another bucket, and another owner with keys of its own. */
 describeWithS3('where the files of a tenant go', () => {
@@ -22,7 +22,7 @@ describeWithS3('where the files of a tenant go', () => {
     for (const [name, { accessKeyId, secretAccessKey }] of Object.entries({ eu: own, us: other })) {
       const credentials = { accessKeyId, secretAccessKey }
       const client = new S3Client({ endpoint, region, credentials, forcePathStyle: true })
-      const bucket = await createBucketOf(client, `routing-${name}`)
+      const bucket = await createBucket(`routing-${name}`, client)
       buckets.set(name, { bucket, client })
       backends[name] = new S3Driver({ bucket, endpoint, region, credentials })
     }

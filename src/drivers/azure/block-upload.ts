@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import type { BlockMemory } from '../../core/body-blocks.js'
 import type { PutResult } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
-import type { BlockMemory } from './body-blocks.js'
 import { MAX_BLOCKS } from './options.js'
 import type { UploadTarget } from './upload-target.js'
 

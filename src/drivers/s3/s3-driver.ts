@@ -1,4 +1,5 @@
 import { CopyObjectCommand, DeleteObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3'
+import { endBody } from '../../core/body.js'
 import type {
   CopyOptions,
   Driver,
@@ -21,7 +22,7 @@ import { getObject, toObjectInfo } from './get-object.js'
 import { keepHeaders } from './keep-headers.js'
 import { listObjects } from './list-objects.js'
 import { assertOptions, keptBy, makeClient, resolveLimits, type S3DriverOptions } from './options.js'
-import { destroyBody, putObject } from './put-object.js'
+import { putObject } from './put-object.js'
 import { S3Calls } from './s3-calls.js'
 import { toStorageError } from './s3-errors.js'
 import { UrlSigner } from './url-signer.js'
@@ -82,7 +83,7 @@ export class S3Driver implements Driver {
     try {
       assertObjectKey(key)
     } catch (error) {
-      destroyBody(body)
+      endBody(body)
       throw error
     }
     return putObject(this.#calls, key, body, options)
