@@ -5,6 +5,12 @@ import {
   newPipeline,
   StorageSharedKeyCredential,
 } from '@azure/storage-blob'
+import {
+  assertPositive,
+  type CallLimits,
+  type CallOptions,
+  resolveCallLimits,
+} from '../../core/call-limits.js'
 import { StorageError } from '../../core/errors.js'
 
 /** What `@azure/identity` calls TokenCredential, for example `new DefaultAzureCredential()`. */
@@ -13,7 +19,7 @@ export type AzureTokenCredential = Exclude<
   StorageSharedKeyCredential | AnonymousCredential
 >
 
-export interface AzureDriverOptions {
+export interface AzureDriverOptions extends CallOptions {
   container: string
   /**
    * The application's own client of that container; account, endpoint and credentials are then its business. URLs
@@ -31,21 +37,12 @@ export interface AzureDriverOptions {
   blockSize?: number
   /** Blocks of one upload on their way at the same time. Default 4. */
   blocksInFlight?: number
-  /** Milliseconds for one try of a request until its answer begins; bodies get more, by their size. Default 30,000. */
-  requestTimeout?: number
-  /** Milliseconds without a byte of a download that somebody waits for. Default 30,000. */
-  idleTimeout?: number
-  /** How often a request is tried in all. Default 3. A `client` of the application brings tries of its own. */
-  maxAttempts?: number
 }
 
 /** The numbers, with every default filled in. */
-export interface AzureLimits {
+export interface AzureLimits extends CallLimits {
   readonly blockSize: number
   readonly blocksInFlight: number
-  readonly requestTimeout: number
-  readonly idleTimeout: number
-  readonly maxAttempts: number
 }
 
 /** How the container is reached, and what URLs are signed with. */
@@ -68,15 +65,10 @@ export function resolveLimits(options: AzureDriverOptions): AzureLimits {
   const limits = {
     blockSize: options.blockSize ?? 8 * MIB,
     blocksInFlight: options.blocksInFlight ?? 4,
-    requestTimeout: options.requestTimeout ?? 30_000,
-    idleTimeout: options.idleTimeout ?? 30_000,
-    maxAttempts: options.maxAttempts ?? 3,
   }
-  for (const [name, value] of Object.entries(limits)) {
-    if (!Number.isSafeInteger(value) || value < 1) throw config(`${name} must be a positive whole number.`)
-  }
+  assertPositive(limits)
   if (limits.blockSize > MAX_BLOCK_SIZE) throw config('blockSize must be at most 4,000 MiB.')
-  return limits
+  return { ...limits, ...resolveCallLimits(options) }
 }
 
 /** @throws ERR_CONFIG */

@@ -1,5 +1,6 @@
+import type { BackendCall } from '../../core/backend-calls.js'
 import { StorageError } from '../../core/errors.js'
-import type { Call, GcsCalls } from './gcs-calls.js'
+import type { GcsCalls } from './gcs-calls.js'
 import { encodeUri } from './uri.js'
 
 interface RewriteAnswer {
@@ -13,7 +14,11 @@ interface RewriteAnswer {
  * several requests, each of which carries on where the last one stopped ("Objects: rewrite", Cloud Storage JSON
  * API). Whatever is not finished is invisible.
  */
-export async function copyObject(calls: GcsCalls, to: string, call: Call & { key: string }): Promise<void> {
+export async function copyObject(
+  calls: GcsCalls,
+  to: string,
+  call: BackendCall & { key: string },
+): Promise<void> {
   const target = `${calls.objectUrl(call.key)}/rewriteTo/b/${calls.bucket}/o/${encodeUri(to)}`
   let token: string | undefined
   let copied = ''
