@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 export interface BackendAgents {
   readonly plain: Agent
   readonly secure: SecureAgent
+  destroy(): void
 }
 
 /** Downloads that wait for slow readers hold their sockets, so there must be many. */
@@ -17,10 +18,13 @@ const MAX_SOCKETS = 512
  */
 export function agentsWithin(timeout: number): BackendAgents {
   const options: AgentOptions = { keepAlive: true, maxSockets: MAX_SOCKETS }
-  return {
-    plain: limit(new Agent(options), timeout, 'connect'),
-    secure: limit(new SecureAgent(options), timeout, 'secureConnect'),
+  const plain = limit(new Agent(options), timeout, 'connect')
+  const secure = limit(new SecureAgent(options), timeout, 'secureConnect')
+  const destroy = () => {
+    plain.destroy()
+    secure.destroy()
   }
+  return { plain, secure, destroy }
 }
 
 function limit<A extends Agent>(agent: A, timeout: number, stands: 'connect' | 'secureConnect'): A {

@@ -1,2 +1,8 @@
 export { type DriverCase, type DriverCaseContext, driverCases } from './driver-cases.js'
+export { type Relay, type RelayFault, type RelayRule, startRelay } from './relay.js'
+export {
+  type RemoteDriverCase,
+  type RemoteDriverCaseContext,
+  remoteDriverCases,
+} from './remote-driver-cases.js'
 export { type SlowPart, type SlowRequest, type SlowResponse, sendSlowly } from './slow-body.js'

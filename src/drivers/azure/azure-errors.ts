@@ -97,6 +97,9 @@ const REASONS: Record<string, Reason> = {
   AuthenticationRequiredError: { code: 'ERR_BACKEND_DENIED', message: 'Entra ID refused the credential.' },
 }
 
+/** The SDK's names for a request that did not get out, and for an answer that ended in the middle. */
+const BROKEN_OFF = new Set(['REQUEST_SEND_ERROR', 'PARSE_ERROR'])
+
 const NO_CONTAINER = new Set(['ContainerNotFound', 'ContainerBeingDeleted', 'ContainerDisabled'])
 
 const BY_STATUS: Record<number, Reason> = {
@@ -126,7 +129,7 @@ export function statusOf(error: StorageError): number | undefined {
 export function isTransient(error: StorageError): boolean {
   if (error.code === 'ERR_BACKEND_TIMEOUT') return true
   const { statusCode, code } = toSdkError(error.cause)
-  return mayPass({ status: statusCode, code }) || (statusCode === undefined && code === 'REQUEST_SEND_ERROR')
+  return mayPass({ status: statusCode, code }) || (statusCode === undefined && BROKEN_OFF.has(code ?? ''))
 }
 
 /** Milliseconds that the backend asked to wait. */

@@ -3,6 +3,7 @@ import {
   BlobServiceClient,
   ContainerClient,
   newPipeline,
+  type RequestPolicyFactory,
   StorageSharedKeyCredential,
 } from '@azure/storage-blob'
 import {
@@ -11,6 +12,7 @@ import {
   type CallOptions,
   resolveCallLimits,
 } from '../../core/call-limits.js'
+import { agentsWithin, type BackendAgents } from '../../core/connect-timeout.js'
 import { StorageError } from '../../core/errors.js'
 
 /** What `@azure/identity` calls TokenCredential, for example `new DefaultAzureCredential()`. */
@@ -50,6 +52,8 @@ export interface Connection {
   readonly client: ContainerClient
   /** Undefined where there is nothing to sign with. */
   readonly signWith: StorageSharedKeyCredential | BlobServiceClient | undefined
+  /** The sockets of a client of our own. */
+  readonly agents?: BackendAgents
 }
 
 const MIB = 1024 * 1024
@@ -72,10 +76,10 @@ export function resolveLimits(options: AzureDriverOptions): AzureLimits {
 }
 
 /** @throws ERR_CONFIG */
-export function connect(options: AzureDriverOptions): Connection {
+export function connect(options: AzureDriverOptions, limits: AzureLimits): Connection {
   if (typeof options.container !== 'string' || options.container === '')
     throw config('Set the name of the container.')
-  return options.client === undefined ? connectOwn(options) : connectThrough(options.client, options)
+  return options.client === undefined ? connectOwn(options, limits) : connectThrough(options.client, options)
 }
 
 function connectThrough(client: ContainerClient, options: AzureDriverOptions): Connection {
@@ -90,14 +94,28 @@ function connectThrough(client: ContainerClient, options: AzureDriverOptions): C
   return { client, signWith: new BlobServiceClient(accountUrl(client), newPipeline(credential, ONE_TRY)) }
 }
 
-function connectOwn(options: AzureDriverOptions): Connection {
+function connectOwn(options: AzureDriverOptions, limits: AzureLimits): Connection {
   const credential = credentialOf(options)
   const url = endpointOf(options)
   // The tries are AzureCalls' own: the SDK's have no time-out each, and wait 4 seconds before the third.
   const pipeline = newPipeline(credential, ONE_TRY)
+  const agents = agentsWithin(limits.connectTimeout)
+  pipeline.factories.unshift(throughAgents(agents))
   const client = new ContainerClient(`${url}/${encodeURIComponent(options.container)}`, pipeline)
   const byKey = credential instanceof StorageSharedKeyCredential
-  return { client, signWith: byKey ? credential : new BlobServiceClient(url, pipeline) }
+  return { client, agents, signWith: byKey ? credential : new BlobServiceClient(url, pipeline) }
+}
+
+/** A policy that gives each request an agent of ours, unless the SDK goes through a proxy with one of its own. */
+function throughAgents({ plain, secure }: BackendAgents): RequestPolicyFactory {
+  return {
+    create: next => ({
+      sendRequest(request) {
+        request.agent ??= new URL(request.url).protocol === 'https:' ? secure : plain
+        return next.sendRequest(request)
+      },
+    }),
+  }
 }
 
 const ONE_TRY = { retryOptions: { maxTries: 1 } }

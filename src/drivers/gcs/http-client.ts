@@ -41,8 +41,7 @@ export class HttpClient {
   }
 
   destroy(): void {
-    this.#agents.plain.destroy()
-    this.#agents.secure.destroy()
+    this.#agents.destroy()
   }
 }
 
