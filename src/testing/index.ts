@@ -1,3 +1,5 @@
+export { ChaosDriver, type ChaosOptions, type InjectedFault } from './chaos-driver.js'
+export type { ChaosFault, ChaosMethod, ChaosRule } from './chaos-schedule.js'
 export { type DriverCase, type DriverCaseContext, driverCases } from './driver-cases.js'
 export { type Relay, type RelayFault, type RelayRule, startRelay } from './relay.js'
 export {
