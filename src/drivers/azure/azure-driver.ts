@@ -1,5 +1,6 @@
 import { BlobServiceClient } from '@azure/storage-blob'
 import { endBody } from '../../core/body.js'
+import type { BackendAgents } from '../../core/connect-timeout.js'
 import type {
   CopyOptions,
   Driver,
@@ -56,16 +57,18 @@ export class AzureDriver implements Driver {
   /** What is left of the user delegation key; not there with an account key, which lasts. */
   readonly signableFor?: (at: number) => number
   readonly #calls: AzureCalls
+  readonly #agents: BackendAgents | undefined
   readonly #delegation: DelegationKeys | undefined
   #ready: Promise<void> | undefined
 
   /** @throws ERR_CONFIG */
   constructor(options: AzureDriverOptions) {
     const limits = resolveLimits(options)
-    const connection = connect(options)
+    const connection = connect(options, limits)
     const ownership = options.client === undefined ? 'own' : 'shared'
     this.#calls = new AzureCalls(connection.client, limits, ownership)
-    const { signWith } = connection
+    const { signWith, agents } = connection
+    this.#agents = agents
     const signedUrls = signWith !== undefined
     if (signWith instanceof BlobServiceClient) {
       const keys = this.#delegationOf(signWith)
@@ -158,9 +161,10 @@ export class AzureDriver implements Driver {
     return `${origin}${pathname}/${encodeKey(key)}`
   }
 
-  /** Ends the background refresh. Idle sockets belong to the SDK, which shares them and lets the process end. */
+  /** Ends the background refresh, and the sockets unless the client is the application's. */
   async close(): Promise<void> {
     this.#delegation?.stop()
+    this.#agents?.destroy()
     this.#ready = undefined
   }
 

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BlobGetPropertiesResponse, BlockBlobClient } from '@azure/storage-blob'
+import type { BackendCall } from '../../core/backend-calls.js'
 import type { PutOptions, PutResult } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
-import type { AzureCalls, Call } from './azure-calls.js'
+import type { AzureCalls } from './azure-calls.js'
 import { statusOf } from './azure-errors.js'
 
 /** Metadata by which an upload knows its own blob again: `x-ms-meta-putid`. Names are C# identifiers, so no dash. */
@@ -101,7 +102,7 @@ export class UploadTarget {
     return undefined
   }
 
-  #head(call: Call): Promise<BlobGetPropertiesResponse> {
+  #head(call: BackendCall): Promise<BlobGetPropertiesResponse> {
     return this.calls.run(call, abortSignal => this.blob.getProperties({ abortSignal }))
   }
 

@@ -1,7 +1,8 @@
+import type { BackendCall } from '../../core/backend-calls.js'
 import type { KeepOptions } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 import { encodeUri } from '../../core/uri.js'
-import type { Call, GcsCalls, GcsRequest } from './gcs-calls.js'
+import type { GcsCalls, GcsRequest } from './gcs-calls.js'
 import { readResource } from './get-object.js'
 
 interface RewriteAnswer {
@@ -18,7 +19,7 @@ interface RewriteAnswer {
 export async function copyObject(
   calls: GcsCalls,
   to: string,
-  call: Call & { key: string },
+  call: BackendCall & { key: string },
   { storageClass, encryption }: KeepOptions,
 ): Promise<void> {
   const target = `${calls.objectUrl(call.key)}/rewriteTo/b/${calls.bucket}/o/${encodeUri(to)}`
@@ -43,7 +44,7 @@ export async function copyObject(
 async function describedAs(
   storageClass: string,
   calls: GcsCalls,
-  call: Call & { key: string },
+  call: BackendCall & { key: string },
 ): Promise<Pick<GcsRequest, 'headers' | 'body'>> {
   const { contentType, contentDisposition, cacheControl, metadata } = await readResource(calls, call)
   const resource = { contentType, contentDisposition, cacheControl, metadata, storageClass }

@@ -152,7 +152,7 @@ export class GcsDriver implements Driver {
 
   async #prepare(): Promise<void> {
     if (isAnonymous(this.#client)) return
-    const account = await this.#calls.run({ operation: 'ready', attempts: 1 }, async () => {
+    const account = await this.#calls.run({ operation: 'ready' }, async () => {
       try {
         return keyOf(await this.#client.authClient.getClient())
       } catch (error) {

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { BackendCall } from '../../core/backend-calls.js'
 import type { PutOptions, PutResult } from '../../core/driver.js'
-import type { Call, GcsCalls } from './gcs-calls.js'
+import type { GcsCalls } from './gcs-calls.js'
 import { failureOf } from './gcs-errors.js'
 import { readResource } from './get-object.js'
 import { type ObjectResource, quoted } from './resource.js'
@@ -28,7 +29,7 @@ export class UploadTarget {
   }
 
   /** What goes with every request of the upload. */
-  get call(): Call & { key: string } {
+  get call(): BackendCall & { key: string } {
     return { operation: 'put', key: this.key, signal: this.options.signal }
   }
 
@@ -94,15 +95,15 @@ export class UploadTarget {
   }
 
   /** Whoever aborted. */
-  get #inquiry(): Call & { key: string } {
+  get #inquiry(): BackendCall & { key: string } {
     return { operation: 'put', key: this.key, within: INQUIRY_TIME }
   }
 }
 
 /** Whether the backend may have stored the object although we know of a failure only. */
 function mayHaveHappened(error: unknown): boolean {
-  const { status, attempts = 1 } = failureOf(error) ?? {}
+  const { status } = failureOf(error) ?? {}
   if (status === undefined || status >= 500 || status === 408) return true
-  // A second attempt after a lost answer met the object of the first one.
-  return attempts > 1 && status === 412
+  // A second try may have met the object of the first one, whose answer was lost.
+  return status === 412
 }

@@ -1,16 +1,22 @@
 import { isIP } from 'node:net'
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3'
+import {
+  assertPositive,
+  type CallLimits,
+  type CallOptions,
+  resolveCallLimits,
+} from '../../core/call-limits.js'
 import type { DriverCapabilities, EncryptionAlgorithm } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 
 /** How a bucket is named in a URL: `https://bucket.host/key` (virtual) or `https://host/bucket/key` (path). */
 export type AddressingStyle = 'auto' | 'path' | 'virtual'
 
-export interface S3DriverOptions {
+export interface S3DriverOptions extends CallOptions {
   bucket: string
   /**
-   * The application's own client; `region`, `endpoint`, `credentials`, `addressingStyle`, `connectTimeout` and
-   * `maxAttempts` then are the client's business. It is not closed with the driver.
+   * The application's own client; `region`, `endpoint`, `credentials`, `addressingStyle`, `connectTimeout` and all about
+   * further tries then are the client's business. It is not closed with the driver.
    */
   client?: S3Client
   /** Default: the SDK's own sources (`AWS_REGION`, profile); `us-east-1` beside an `endpoint`. */
@@ -25,14 +31,6 @@ export interface S3DriverOptions {
   partSize?: number
   /** Parts of one upload on their way at the same time. Default 4. */
   partsInFlight?: number
-  /** Milliseconds until a connection must stand. Default 5,000. */
-  connectTimeout?: number
-  /** Milliseconds for one request until its answer begins; bodies get more, by their size. Default 30,000. */
-  requestTimeout?: number
-  /** Milliseconds without a byte of a download that somebody waits for. Default 30,000. */
-  idleTimeout?: number
-  /** How often a request is tried in all. Default 3. */
-  maxAttempts?: number
   /**
    * The encryption that the server does on request. Default: all that AWS knows; beside the `endpoint` of another
    * service nothing, since many take the header and ignore it.
@@ -43,13 +41,9 @@ export interface S3DriverOptions {
 }
 
 /** The numbers, with every default filled in. */
-export interface S3Limits {
+export interface S3Limits extends CallLimits {
   readonly partSize: number
   readonly partsInFlight: number
-  readonly connectTimeout: number
-  readonly requestTimeout: number
-  readonly idleTimeout: number
-  readonly maxAttempts: number
 }
 
 const MIB = 1024 * 1024
@@ -69,6 +63,9 @@ const CLIENT_OPTIONS = [
   'addressingStyle',
   'connectTimeout',
   'maxAttempts',
+  'retryDelay',
+  'maxRetryDelay',
+  'retryBudget',
 ] as const
 
 /** @throws ERR_CONFIG */
@@ -76,19 +73,12 @@ export function resolveLimits(options: S3DriverOptions): S3Limits {
   const limits = {
     partSize: options.partSize ?? 8 * MIB,
     partsInFlight: options.partsInFlight ?? 4,
-    connectTimeout: options.connectTimeout ?? 5_000,
-    requestTimeout: options.requestTimeout ?? 30_000,
-    idleTimeout: options.idleTimeout ?? 30_000,
-    maxAttempts: options.maxAttempts ?? 3,
   }
-  for (const [name, value] of Object.entries(limits)) {
-    if (!Number.isSafeInteger(value) || value < 1)
-      throw new StorageError('ERR_CONFIG', `${name} must be a positive whole number.`)
-  }
+  assertPositive(limits)
   if (limits.partSize < MIN_PART_SIZE || limits.partSize > MAX_PART_SIZE) {
     throw new StorageError('ERR_CONFIG', 'partSize must be 5 MiB to 5 GiB: S3 takes no other parts.')
   }
-  return limits
+  return { ...limits, ...resolveCallLimits(options) }
 }
 
 /** "Understanding and managing Amazon S3 storage classes", Amazon S3 User Guide; without those for other hardware. */
@@ -143,7 +133,8 @@ export function makeClient(options: S3DriverOptions, limits: S3Limits): S3Client
     ...(url === undefined ? {} : { endpoint: options.endpoint, ...(isAws(url) ? {} : WITHOUT_CHECKSUMS) }),
     ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
     forcePathStyle: isPathStyle(options),
-    maxAttempts: limits.maxAttempts,
+    // The tries are those of BackendCalls, as on every driver.
+    maxAttempts: 1,
     // The SDK opens a new connection for every request that asks first, and not every server answers it.
     expectContinueHeader: false,
     requestHandler: {

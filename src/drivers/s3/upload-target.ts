@@ -6,11 +6,12 @@ import {
   type HeadObjectCommandOutput,
   type PutObjectCommandInput,
 } from '@aws-sdk/client-s3'
+import type { BackendCall } from '../../core/backend-calls.js'
 import type { PutOptions, PutResult } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 import { type KeepHeaders, keepHeaders } from './keep-headers.js'
-import type { Call, S3Calls } from './s3-calls.js'
-import { attemptsOf, statusOf } from './s3-errors.js'
+import type { S3Calls } from './s3-calls.js'
+import { statusOf } from './s3-errors.js'
 
 /** Metadata by which an upload knows its own object again: `x-amz-meta-put-id`. */
 const MARK = 'put-id'
@@ -107,7 +108,7 @@ export class UploadTarget {
     return this.#head({ operation: 'put', key: this.key, within: INQUIRY_TIME }).catch(() => undefined)
   }
 
-  #head(call: Call): Promise<HeadObjectCommandOutput> {
+  #head(call: BackendCall): Promise<HeadObjectCommandOutput> {
     return this.calls.runHead(call, http => this.calls.client.send(new HeadObjectCommand(this.address), http))
   }
 
@@ -127,6 +128,8 @@ export class UploadTarget {
 function mayHaveHappened(failure: unknown): boolean {
   const status = statusOf(failure)
   if (status === undefined || status >= 500 || status === 408) return true
-  // The SDK tried again after a lost answer, and the second attempt met the first one's object or its end.
-  return attemptsOf(failure) > 1 && (status === 412 || status === 404 || status === 409)
+  // A second try may have met the first one's object, or the end of its upload, after the answer was lost.
+  return (
+    status === 412 || status === 409 || (status === 404 && !StorageError.is(failure, 'ERR_BUCKET_NOT_FOUND'))
+  )
 }
