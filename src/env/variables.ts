@@ -8,6 +8,11 @@ const MIN_SECRET_LENGTH = 16
 
 const url = (what: string) => z.url({ protocol: /^https?$/, error: `must be the http(s) address of ${what}` })
 
+/** No address. Which characters a name may have is the business of its service; the ARN of an access point is one. */
+const bucket = z
+  .string()
+  .regex(/^(arn:\S+|[^\s/?#]+)$/, 'must be a name alone, without a scheme, a host or a path')
+
 const secrets = z
   .string({ error: 'is missing: it signs the URLs of private files. Make one with: openssl rand -base64 32' })
   .transform(list => list.split(',').map(secret => secret.trim()))
@@ -34,7 +39,7 @@ const schema = z.object({
   AWS_ACCESS_KEY_ID: z.string().optional(),
   AWS_SECRET_ACCESS_KEY: z.string().optional(),
   AWS_SESSION_TOKEN: z.string().optional(),
-  AWS_STORAGE_BUCKET_NAME: z.string().optional(),
+  AWS_STORAGE_BUCKET_NAME: bucket.optional(),
   AWS_S3_REGION_NAME: z.string().optional(),
   AWS_S3_ENDPOINT_URL: url('an S3-compatible server').optional(),
   AWS_S3_ADDRESSING_STYLE: z
@@ -56,11 +61,14 @@ const schema = z.object({
     .string()
     .regex(/^[a-z0-9]{3,24}$/, 'must be the name of a storage account: 3 to 24 small letters and digits')
     .optional(),
-  AZURE_ACCOUNT_KEY: z.string().optional(),
-  AZURE_CONTAINER: z.string().optional(),
+  AZURE_ACCOUNT_KEY: z
+    .string()
+    .regex(/^[A-Za-z0-9+/]+={0,2}$/, 'must be base64, as the portal shows it')
+    .optional(),
+  AZURE_CONTAINER: bucket.optional(),
   AZURE_ENDPOINT_URL: url('a storage account').optional(),
   AZURE_CUSTOM_DOMAIN: z.string().optional(),
-  GS_BUCKET_NAME: z.string().optional(),
+  GS_BUCKET_NAME: bucket.optional(),
   GS_PROJECT_ID: z.string().optional(),
   GS_ENDPOINT_URL: url('a server of Google Cloud Storage').optional(),
   GOOGLE_APPLICATION_CREDENTIALS: z.string().optional(),

@@ -164,6 +164,67 @@ describe('storageFromEnv', () => {
     expect(message.match(/is missing/g)).toHaveLength(names.length)
   })
 
+  it.each<[string, Record<string, string>, string[]]>([
+    [
+      'local',
+      { STORAGE_URL_SECRET: 'abc', STORAGE_ENVIRONMENT: 'a b', MEDIA_URL: 'files' },
+      [
+        'STORAGE_URL_SECRET must be one or more secrets of at least 16 characters, separated by commas. Make one with: openssl rand -base64 32',
+        'STORAGE_ENVIRONMENT must be a word such as production, staging or development',
+        'MEDIA_URL must be a path such as /files, or an http(s) address',
+      ],
+    ],
+    [
+      's3',
+      { STORAGE_URL_SECRET, AWS_STORAGE_BUCKET_NAME: 's3://files', AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE' },
+      [
+        'AWS_STORAGE_BUCKET_NAME must be a name alone, without a scheme, a host or a path',
+        'AWS_SECRET_ACCESS_KEY is missing: the two AWS keys go together, or both stay away',
+      ],
+    ],
+    [
+      'do_spaces',
+      { STORAGE_URL_SECRET, DO_SPACES_REGION: 'NYC', AWS_STORAGE_BUCKET_NAME: 'files' },
+      [
+        'DO_SPACES_REGION must be the slug of a datacenter, for example nyc3',
+        'AWS_ACCESS_KEY_ID is missing: Spaces knows no roles, only keys',
+        'AWS_SECRET_ACCESS_KEY is missing: Spaces knows no roles, only keys',
+      ],
+    ],
+    [
+      'azure',
+      {
+        STORAGE_URL_SECRET,
+        AZURE_ACCOUNT_NAME: 'Acme.Files',
+        AZURE_ACCOUNT_KEY: 'a key?',
+        AZURE_ENDPOINT_URL: 'acme',
+      },
+      [
+        'AZURE_ACCOUNT_NAME must be the name of a storage account: 3 to 24 small letters and digits',
+        'AZURE_ACCOUNT_KEY must be base64, as the portal shows it',
+        'AZURE_ENDPOINT_URL must be the http(s) address of a storage account',
+        'AZURE_CONTAINER is missing: the container that holds the files',
+      ],
+    ],
+    [
+      'gcs',
+      { GS_BUCKET_NAME: 'gs://files', GS_HMAC_SECRET: 'the-hmac-secret', GS_ENDPOINT_URL: 'ftp://x' },
+      [
+        'STORAGE_URL_SECRET is missing: it signs the URLs of private files. Make one with: openssl rand -base64 32',
+        'GS_BUCKET_NAME must be a name alone, without a scheme, a host or a path',
+        'GS_ENDPOINT_URL must be the http(s) address of a server of Google Cloud Storage',
+        'GS_HMAC_ACCESS_KEY_ID is missing: the two HMAC values go together',
+      ],
+    ],
+  ])('says all that is wrong for %s at once, a line for each', (backend, env, lines) => {
+    const { code, message } = failureOf({ STORAGE_BACKEND: backend, ...env })
+    expect(code).toBe('ERR_CONFIG')
+    expect(message.split('\n')).toEqual([
+      'The storage cannot be set up from the environment:',
+      ...lines.map(line => `  ${line}`),
+    ])
+  })
+
   it('says that it is not ready before ready() loaded the driver', () => {
     const storage = storageFromEnv({}, { STORAGE_URL_SECRET })
     const sign = () => runWithTenant('acme', () => storage.disk('media').signedUrl('a.pdf'))

@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { Pool } from 'pg'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { postgresDriver } from '../../examples/custom-driver/postgres-driver.js'
 import { type Driver, scopeDriver } from '../../src/core/index.js'
+import { stallingStream } from '../../src/testing/driver-cases-support.js'
 import { driverCases } from '../../src/testing/index.js'
 import { holdsTrailingDots } from '../drivers/trailing-dots.js'
 import { describeWithPostgres, freshDatabase } from '../support/postgres.js'
@@ -34,6 +35,22 @@ describeWithPostgres('the driver for PostgreSQL in the examples', () => {
     const { url } = await freshDatabase()
     pool = new Pool({ connectionString: url, connectionTimeoutMillis: 20_000 })
     return () => pool.end()
+  })
+
+  it('leaves nothing of an upload whose connection is killed, and lives on', async () => {
+    const driver = postgresDriver(pool)
+    await driver.ready()
+    const body = stallingStream(Buffer.alloc(1024 * 1024))
+    const put = driver.put('killed.bin', body, { contentType: 'text/plain' })
+    put.catch(() => {})
+    const kill = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE datname = current_database() AND state = 'idle in transaction'`
+    await vi.waitFor(async () => expect((await pool.query(kill)).rowCount).toBe(1), 10_000)
+    body.push(Buffer.alloc(1024 * 1024))
+    body.push(null)
+    await expect(put).rejects.toMatchObject({ code: 'ERR_BACKEND' })
+    await expect(driver.head('killed.bin')).rejects.toMatchObject({ code: 'ERR_FILE_NOT_FOUND' })
+    expect((await pool.query('SELECT FROM stored_chunk')).rowCount).toBe(0)
   })
 
   // What a driver does not do is not counted as tested.
