@@ -59,7 +59,7 @@ function filesIn(manifest: BuildManifest): ReadonlyMap<string, string> {
 
 /** A manifest is read from a file, so anything may be in it. */
 function isPath(output: unknown): boolean {
-  return typeof output === 'string' && isObjectKey(output) && !output.includes('://')
+  return typeof output === 'string' && isObjectKey(output)
 }
 
 function builtFile(files: ReadonlyMap<string, string>, name: string): string {
