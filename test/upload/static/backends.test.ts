@@ -1,19 +1,24 @@
 import { rmSync } from 'node:fs'
 import path from 'node:path'
 import express from 'express'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createStorage, type Driver, runAsSystem, type Storage } from '../../../src/core/index.js'
+import { GcsDriver } from '../../../src/drivers/gcs/index.js'
 import { LocalDriver } from '../../../src/drivers/local/index.js'
 import { S3Driver } from '../../../src/drivers/s3/index.js'
 import { serveFiles } from '../../../src/express/index.js'
 import { pushStatic, staticUrls } from '../../../src/upload/index.js'
 import { driverOn } from '../../drivers/azure/driver-on-azurite.js'
+import { stubClient } from '../../drivers/gcs/stub-client.js'
 import { listen } from '../../integration/http.js'
 import { createContainer, describeWithAzurite } from '../../support/azure.js'
+import { GcsStub } from '../../support/gcs-stub.js'
 import { createBucket, describeWithS3, s3Connection } from '../../support/s3.js'
 import { tempDir } from '../../support/temp-dir.js'
 import { SECRET } from '../support.js'
 import { BUILD, folderOf, write } from './folder.js'
+
+const MIB = 1024 * 1024
 
 describe('static files on the local disk', () => {
   pushesTruthfully(async () => new LocalDriver({ root: tempDir() }))
@@ -23,12 +28,22 @@ describeWithS3('static files on Ceph', () => {
   pushesTruthfully(async () => {
     const { endpoint, region, accessKeyId, secretAccessKey } = s3Connection()
     const credentials = { accessKeyId, secretAccessKey }
-    return new S3Driver({ bucket: await createBucket('static'), endpoint, region, credentials })
+    const bucket = await createBucket('static')
+    return new S3Driver({ bucket, endpoint, region, credentials, partSize: 5 * MIB })
   })
 })
 
 describeWithAzurite('static files on azurite', () => {
-  pushesTruthfully(async () => driverOn(await createContainer('static')))
+  pushesTruthfully(async () => driverOn(await createContainer('static'), { blockSize: 5 * MIB }))
+})
+
+describe('static files on a GCS stub', () => {
+  pushesTruthfully(async () => {
+    const stub = new GcsStub()
+    await stub.start()
+    afterAll(() => stub.close())
+    return new GcsDriver({ bucket: stub.createBucket(), client: stubClient(stub), chunkSize: 5 * MIB })
+  })
 })
 
 function pushesTruthfully(makeDriver: () => Promise<Driver>): void {
@@ -55,6 +70,13 @@ function pushesTruthfully(makeDriver: () => Promise<Driver>): void {
   it('are not uploaded twice', async () => {
     const folder = await pushed()
     expect(await push(folder)).toMatchObject({ uploaded: 0, unchanged: 6 })
+  })
+
+  it('are not uploaded twice either where one is so large that it goes in parts', async () => {
+    const folder = await pushed()
+    write(folder, { 'large.js': 'x'.repeat(11 * MIB) })
+    expect(await push(folder)).toMatchObject({ uploaded: 1, bytes: 11 * MIB })
+    expect(await push(folder)).toMatchObject({ uploaded: 0, unchanged: 7 })
   })
 
   it('are uploaded again where one changed within its size and second, here or there', async () => {
