@@ -51,7 +51,9 @@ async function rootOf(dir: string): Promise<string> {
 }
 
 async function visit(search: Search, below: string): Promise<void> {
-  const entries = await readdir(join(search.root, below), { withFileTypes: true })
+  const entries = await readdir(join(search.root, below), { withFileTypes: true }).catch(cause => {
+    throw new StorageError('ERR_CONFIG', `The folder ${JSON.stringify(below)} cannot be read.`, { cause })
+  })
   for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     if (entry.name.startsWith('.') && search.dotFiles === 'skip') continue
     const name = below + entry.name
