@@ -6,10 +6,11 @@ const PLAIN_PATH = /^[\w.~/-]*$/
  * documentation; RFC 3986, section 2.3). `encodeURIComponent` leaves five more characters alone.
  */
 export function encodeUri(text: string): string {
-  return encodeURIComponent(text).replace(/[!'()*]/g, char => LEFT_ALONE[char] ?? char)
+  return encodeURIComponent(text).replace(
+    /[!'()*]/g,
+    char => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
 }
-
-const LEFT_ALONE: Record<string, string> = { '!': '%21', "'": '%27', '(': '%28', ')': '%29', '*': '%2A' }
 
 /** The same for an object key in the path of a signed URL, whose slashes stay. */
 export function encodeKey(key: string): string {

@@ -7,10 +7,11 @@ const PLAIN_PATH = /^[\w.~/-]*$/
  * `encodeURIComponent` leaves five more characters alone.
  */
 export function encodeUri(text: string): string {
-  return encodeURIComponent(text).replace(/[!'()*]/g, char => LEFT_ALONE[char] ?? char)
+  return encodeURIComponent(text).replace(
+    /[!'()*]/g,
+    char => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
 }
-
-const LEFT_ALONE: Record<string, string> = { '!': '%21', "'": '%27', '(': '%28', ')': '%29', '*': '%2A' }
 
 /** The same for an object key in a path: its slashes stay (same page: "except in the object key name"). */
 export function encodeKey(key: string): string {
