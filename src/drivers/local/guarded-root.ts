@@ -1,12 +1,17 @@
+import { constants } from 'node:fs'
 import { lstat, realpath } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { StorageError } from '../../core/errors.js'
 import { assertListPrefix, assertObjectKey } from '../../core/key.js'
 import { fileSystemError, hasCode } from './local-errors.js'
 import { makeFolder } from './make-folder.js'
+import { closeFile, openFile } from './open-file.js'
 
 /** The driver's own folder below the root: temporary files and metadata. No key reaches it. */
 const PRIVATE_FOLDER = '.tenant-files'
+
+/** A link is not followed, and a pipe that somebody put there is not waited for (Windows knows neither flag). */
+const READ_ONLY = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
 
 /**
  * The one door to the file system. Every path that the local driver touches comes from here, and nowhere else
@@ -42,12 +47,31 @@ export class GuardedRoot {
 
   /** The path of an object, which need not exist. @throws ERR_KEY_INVALID */
   async pathOf(key: string): Promise<string> {
+    const path = this.#join(key)
+    await assertNoLink(path)
+    return path
+  }
+
+  /**
+   * Opens an object for reading; the caller closes it. Its path is looked at meanwhile, and nothing has been read
+   * when it turns out to be a wrong one.
+   *
+   * @throws ERR_KEY_INVALID
+   */
+  async openFile(key: string): Promise<number> {
+    const path = this.#join(key)
+    const [file, checked] = await Promise.allSettled([openFile(path, READ_ONLY), assertNoLink(path)])
+    if (checked.status === 'fulfilled' && file.status === 'fulfilled') return file.value
+    if (file.status === 'fulfilled') closeFile(file.value)
+    throw checked.status === 'rejected' ? checked.reason : file.status === 'rejected' && file.reason
+  }
+
+  #join(key: string): string {
     assertObjectKey(key)
     const root = this.#root()
     const path = join(root, ...key.split('/'))
     // `join` and the key's own rules make this true on every system we know; a door is checked all the same.
     if (!path.startsWith(root + sep) || key.split('/', 1)[0] === PRIVATE_FOLDER) throw invalidKey()
-    await assertNoLink(path)
     return path
   }
 
