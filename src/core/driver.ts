@@ -54,6 +54,12 @@ export interface Driver {
   /** The permanent address of an object in a public disk; absent where only `serveFiles` can reach it. */
   publicUrl?(key: string): string
 
+  /**
+   * The path of an object below the folder that holds them all, with `/` between its names, for a web server that
+   * sends files of that folder by itself. Absent where objects are no files of this machine.
+   */
+  pathWithin?(key: string): string
+
   /** Ends sockets and timers. */
   close?(): Promise<void>
 }

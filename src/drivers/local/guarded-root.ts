@@ -61,9 +61,10 @@ export class GuardedRoot {
   async openFile(key: string): Promise<number> {
     const path = this.#join(key)
     const [file, checked] = await Promise.allSettled([openFile(path, READ_ONLY), assertNoLink(path)])
-    if (checked.status === 'fulfilled' && file.status === 'fulfilled') return file.value
-    if (file.status === 'fulfilled') closeFile(file.value)
-    throw checked.status === 'rejected' ? checked.reason : file.status === 'rejected' && file.reason
+    if (file.status === 'fulfilled' && checked.status === 'rejected') closeFile(file.value)
+    if (checked.status === 'rejected') throw checked.reason
+    if (file.status === 'rejected') throw file.reason
+    return file.value
   }
 
   #join(key: string): string {

@@ -169,6 +169,12 @@ export class LocalDriver implements Driver {
     yield* listFolder(folder, prefix, path => this.#root.isPrivate(path), options.signal)
   }
 
+  /** Below `root`, the path of a file is its key. @throws ERR_KEY_INVALID */
+  pathWithin(key: string): string {
+    assertObjectKey(key)
+    return key
+  }
+
   /**
    * Gives a finished file its own name: `link` fails where the name is taken, `rename` replaces. All that may
    * still fail is done before that moment, so that an error means: no object.

@@ -1,0 +1,63 @@
+import type { OutgoingHttpHeaders } from 'node:http'
+import type { Readable } from 'node:stream'
+import { finished, pipeline } from 'node:stream/promises'
+import type { Response } from 'express'
+import { StorageError } from '../core/errors.js'
+
+/** An answer. To HEAD, and where the client's copy is good, it has no body. */
+export interface Answer {
+  readonly status: 200 | 206 | 304
+  readonly headers: OutgoingHttpHeaders
+  readonly body?: { readonly bytes: Readable; readonly length: number }
+}
+
+/**
+ * Sends an answer. Nothing but what the socket and the body's own buffer take is held for a slow reader.
+ *
+ * @param left aborts when the client leaves: that ends the body, and is no failure
+ * @throws the body's failure
+ */
+export async function sendAnswer(res: Response, answer: Answer, left: AbortSignal): Promise<void> {
+  const { status, headers, body } = answer
+  if (body === undefined) res.writeHead(status, headers).end()
+  else if (isAllHere(body)) await sendAtOnce(res, answer, body.bytes, left)
+  else await sendStream(res, answer, body.bytes, left)
+}
+
+/** A driver that has the few bytes at hand gives a stream that is filled already. */
+function isAllHere({ bytes, length }: NonNullable<Answer['body']>): boolean {
+  return bytes.readableLength === length && !bytes.readableObjectMode
+}
+
+/** Without a stream into the response, which would cost more than it sends. */
+async function sendAtOnce(
+  res: Response,
+  { status, headers }: Answer,
+  body: Readable,
+  left: AbortSignal,
+): Promise<void> {
+  const bytes = body.read()
+  body.resume() // an empty one ends when somebody reads it
+  // It may still turn out to be wrong: whoever checks the bytes does so at their end.
+  await finished(body).catch(error => {
+    if (!left.aborted) throw error
+  })
+  if (!left.aborted) res.writeHead(status, headers).end(bytes)
+}
+
+async function sendStream(
+  res: Response,
+  { status, headers }: Answer,
+  body: Readable,
+  left: AbortSignal,
+): Promise<void> {
+  let failure: Error | undefined
+  body.once('close', () => {
+    // Whoever closes first is the cause; the pipeline then closes the other one.
+    if (left.aborted || body.readableEnded) return
+    failure = body.errored ?? new StorageError('ERR_BACKEND', 'The body of the file ended early.')
+  })
+  res.writeHead(status, headers)
+  await pipeline(body, res).catch(() => {})
+  if (failure !== undefined) throw failure
+}
