@@ -66,6 +66,12 @@ export interface Driver {
    */
   publicUrl?(key: string): string
 
+  /**
+   * The path of an object below the folder that holds them all, with `/` between its names, for a web server that
+   * sends files of that folder by itself. Absent where objects are no files of this machine.
+   */
+  pathWithin?(key: string): string
+
   /** Ends sockets and timers. */
   close?(): Promise<void>
 }

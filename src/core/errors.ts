@@ -20,6 +20,7 @@ const STATUS = {
   ERR_UPLOAD_TIMEOUT: 408,
   ERR_URL_INVALID: 403,
   ERR_URL_EXPIRED: 403,
+  ERR_PRECONDITION: 412,
   ERR_RANGE: 416,
   ERR_METHOD: 405,
   // stored files and their columns

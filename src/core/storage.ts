@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import { type BackendSource, Backends } from './backends.js'
 import { Disk, type DiskContext } from './disk.js'
 import type { DiskOptions } from './disk-options.js'
-import type { ByteRange } from './driver.js'
+import type { ByteRange, Driver } from './driver.js'
 import { EnvironmentTag } from './environment-tag.js'
 import { StorageError } from './errors.js'
 import { ignoredBy } from './keep-options.js'
@@ -186,6 +186,16 @@ export class Storage implements StoredFileHome {
       if (parts !== undefined) return { disk, ...parts }
     }
     return undefined
+  }
+
+  /**
+   * Where the file of a verified address lies. The address itself is the permission, so no tenant is asked for.
+   *
+   * @internal
+   */
+  async openServed({ address }: ServedFile): Promise<{ driver: Driver; objectKey: string }> {
+    const objectKey = this.disk(address.disk).objectKey(address)
+    return { driver: await this.#backends.open(address.backend), objectKey }
   }
 
   /** @internal */

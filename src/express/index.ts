@@ -13,5 +13,5 @@ export {
   type SubdomainOptions,
   type TenantResolver,
 } from './resolvers.js'
-export { serveFiles } from './serve-files.js'
+export { type ServeFilesOptions, serveFiles } from './serve-files.js'
 export { type TenantOptions, tenant } from './tenant.js'

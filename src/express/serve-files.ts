@@ -1,31 +1,57 @@
-import type { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import type { OutgoingHttpHeaders } from 'node:http'
 import type { Request, RequestHandler, Response } from 'express'
-import { contentDisposition } from '../core/content-disposition.js'
-import type { GetResult, ObjectInfo } from '../core/driver.js'
+import type { ByteRange, Driver, GetResult, ObjectInfo } from '../core/driver.js'
 import { StorageError } from '../core/errors.js'
 import { publish } from '../core/events.js'
 import { SHARED_TENANT } from '../core/key.js'
-import { isActiveType } from '../core/media-type.js'
 import type { ServedFile, Storage } from '../core/storage.js'
-import { boundTenant, runWithTenant, tryGetTenant } from '../core/tenant.js'
+import { boundTenant, tryGetTenant } from '../core/tenant.js'
+import { AccelRedirect } from './accel-redirect.js'
+import { isConditional, judge, permitsRange } from './conditions.js'
+import { fileHeaders, partHeaders, validators } from './file-headers.js'
 import { parseRange } from './range-header.js'
+import { type Answer, sendAnswer } from './send-answer.js'
+
+/** How {@link serveFiles} hands files over. */
+export interface ServeFilesOptions {
+  /**
+   * Let nginx send the files that lie in a folder of this machine. The value is the path of an internal location,
+   * with a slash at both ends; the backend's name and the file's path follow it. Default: the bytes go through Node.
+   */
+  accelRedirect?: string
+}
+
+/** One request, and what it may read. */
+interface Reading {
+  readonly req: Request
+  readonly res: Response
+  readonly file: ServedFile
+  readonly driver: Driver
+  readonly objectKey: string
+  /** Aborts when the client leaves before it has everything. */
+  readonly left: AbortSignal
+}
 
 /**
- * Serves the signed addresses of private files and the permanent ones of public files, for backends that serve
- * none themselves. Mount it at the storage's `baseUrl`, before `tenant()`: the verified address names the tenant.
+ * Serves the signed addresses of private files and the permanent ones of public files, from any backend. Mount it at
+ * the storage's `baseUrl`, before `tenant()`: the verified address names the tenant.
  *
- * Answers GET and HEAD, with one Range. ERR_URL_INVALID and ERR_URL_EXPIRED (403), ERR_FILE_NOT_FOUND (404, also
- * for a file of another tenant than the one the request acts for), ERR_RANGE (416) and ERR_METHOD (405) go to the
- * error handler.
+ * Answers GET and HEAD, conditional requests (RFC 9110, section 13) and one Range; several ranges that touch are
+ * one. ERR_URL_INVALID and ERR_URL_EXPIRED (403), ERR_FILE_NOT_FOUND (404, also for a file of another tenant than
+ * the one the request acts for), ERR_PRECONDITION (412), ERR_RANGE (416) and ERR_METHOD (405) go to the error
+ * handler.
  *
+ * @throws ERR_CONFIG for an `accelRedirect` that is no path with a slash at both ends
  * @example app.use('/files', serveFiles(storage))
  */
-export function serveFiles(storage: Storage): RequestHandler {
+export function serveFiles(storage: Storage, options: ServeFilesOptions = {}): RequestHandler {
+  const accel = options.accelRedirect === undefined ? undefined : new AccelRedirect(options.accelRedirect)
   return function serveFiles(req, res, next) {
     const left = new AbortController()
-    res.once('close', () => left.abort())
-    serve(storage, req, res, left.signal).catch(error => {
+    res.once('close', () => {
+      if (!res.writableFinished) left.abort()
+    })
+    serve(storage, accel, req, res, left.signal).catch(error => {
       // Once bytes are out, the only honest answer to a failure is to break the connection; the handler is told all
       // the same, so that somebody hears of it.
       if (res.headersSent) res.destroy()
@@ -34,7 +60,13 @@ export function serveFiles(storage: Storage): RequestHandler {
   }
 }
 
-async function serve(storage: Storage, req: Request, res: Response, left: AbortSignal): Promise<void> {
+async function serve(
+  storage: Storage,
+  accel: AccelRedirect | undefined,
+  req: Request,
+  res: Response,
+  left: AbortSignal,
+): Promise<void> {
   if (req.method !== 'GET' && req.method !== 'HEAD') {
     res.set('Allow', 'GET, HEAD')
     throw new StorageError('ERR_METHOD', 'Files are read with GET and HEAD.')
@@ -43,85 +75,73 @@ async function serve(storage: Storage, req: Request, res: Response, left: AbortS
   if (file.method === 'HEAD' && req.method !== 'HEAD')
     throw new StorageError('ERR_URL_INVALID', 'This address is for HEAD requests only.')
   assertSameTenant(req, file)
-  const found = await find(storage, file, req, res, left)
-  if (found === undefined) return
-  setHeaders(res, file, found)
-  if (found.body === undefined) res.end()
-  else await send(found.body, lengthOf(found), res, left)
+  const answer = await unlessLeft(left, async () => {
+    const reading = { req, res, file, left, ...(await storage.openServed(file)) }
+    const place = accel?.headerOf(file, reading.driver, reading.objectKey)
+    return place === undefined ? answerOf(reading) : handOver(reading, place)
+  })
+  if (answer !== undefined) await sendAnswer(res, answer, left)
 }
 
-/** What an answer needs; to HEAD it has no body. */
-type Found = Pick<GetResult, 'info' | 'range'> & { body?: Readable }
-
-/** Undefined where the reader has left meanwhile: that is no failure, and there is nobody to answer to. */
-async function find(
-  storage: Storage,
-  file: ServedFile,
-  req: Request,
-  res: Response,
-  left: AbortSignal,
-): Promise<Found | undefined> {
+/** Undefined where the client has left meanwhile: that is no failure, and there is nobody to answer to. */
+async function unlessLeft<T>(left: AbortSignal, find: () => Promise<T>): Promise<T | undefined> {
   try {
-    if (req.method === 'HEAD') return { info: await stat(storage, file, left) }
-    return await read(storage, file, req, res, left)
+    return await find()
   } catch (error) {
     if (left.aborted) return undefined
     throw error
   }
 }
 
-/** @throws the body's failure; a reader who leaves early is none */
-async function send(body: Readable, length: number, res: Response, left: AbortSignal): Promise<void> {
-  let failure: Error | undefined
-  const early = () => new StorageError('ERR_BACKEND', 'The body of the file ended early.')
-  body.once('close', () => {
-    // Whoever closes first is the cause; the pipeline then closes the other one.
-    if (left.aborted || body.readableEnded) return
-    failure = body.errored ?? early()
-  })
-  // A reader who was promised more bytes would wait for them: the connection must break.
-  async function* whole(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    let seen = 0
-    for await (const chunk of chunks) {
-      seen += chunk.length
-      yield chunk
-    }
-    if (seen === length) return
-    failure = early()
-    throw failure
-  }
-  await pipeline(body, whole, res).catch(() => {})
-  if (failure !== undefined) throw failure
+/** nginx adds the bytes, and answers ranges and conditions by itself. */
+async function handOver(reading: Reading, place: OutgoingHttpHeaders): Promise<Answer> {
+  const info = await reading.driver.head(reading.objectKey, { signal: reading.left })
+  return { status: 200, headers: { ...fileHeaders(reading.file, info), ...place } }
 }
 
-async function read(
-  storage: Storage,
-  file: ServedFile,
-  req: Request,
-  res: Response,
-  signal: AbortSignal,
-): Promise<GetResult> {
-  const range = parseRange(req.get('Range'))
-  const disk = storage.disk(file.address.disk)
+async function answerOf(reading: Reading): Promise<Answer> {
+  const { req, file } = reading
+  const conditional = isConditional(req.headers)
+  if (!conditional && req.method === 'GET') return read(reading, parseRange(req.headers.range))
+  const info = await reading.driver.head(reading.objectKey, { signal: reading.left })
+  const verdict = conditional ? judge(req.headers, info) : 'answer'
+  const headers = { ...fileHeaders(file, info), ...validators(info) }
+  if (verdict === 'failed') throw new StorageError('ERR_PRECONDITION', 'The file is another one by now.')
+  if (verdict === 'not modified') return { status: 304, headers }
+  if (req.method === 'HEAD') return { status: 200, headers: { ...headers, ...partHeaders(info, undefined) } }
+  return readUnder(reading, info)
+}
+
+/** Reads a file whose validators are known, and were good for the client's conditions. */
+async function readUnder(reading: Reading, seen: ObjectInfo): Promise<Answer> {
+  const { headers } = reading.req
+  if (!permitsRange(headers, seen, Date.now())) return read(reading, undefined)
+  const answer = await read(reading, parseRange(headers.range))
+  if (headers['if-range'] === undefined || answer.headers.ETag === seen.etag) return answer
+  // Replaced since it was looked at: a part of it would not fit to the one that the client has.
+  answer.body?.bytes.destroy()
+  return read(reading, undefined)
+}
+
+async function read(reading: Reading, asked: ByteRange | undefined): Promise<Answer> {
+  const { body, info, range } = await get(reading, asked)
+  return {
+    status: range === undefined ? 200 : 206,
+    headers: { ...fileHeaders(reading.file, info), ...validators(info), ...partHeaders(info, range) },
+    body: { bytes: body, length: range === undefined ? info.size : range.end - range.start + 1 },
+  }
+}
+
+async function get(reading: Reading, range: ByteRange | undefined): Promise<GetResult> {
+  const { driver, objectKey, res, left: signal } = reading
   try {
-    return await asOwner(file, () => disk.get(file.address, { range, signal }))
+    return await driver.get(objectKey, { range, signal })
   } catch (error) {
     if (!StorageError.is(error, 'ERR_RANGE')) throw error
-    const { size } = await stat(storage, file, signal)
+    const { size } = await driver.head(objectKey, { signal })
     res.set('Content-Range', `bytes */${size}`)
     throw error
   }
-}
-
-async function stat(storage: Storage, file: ServedFile, signal: AbortSignal): Promise<ObjectInfo> {
-  return asOwner(file, () => storage.disk(file.address.disk).head(file.address, { signal }))
-}
-
-/** The address itself is the permission, so the file is read on its owner's behalf. */
-function asOwner<T>({ address }: ServedFile, fn: () => T): T {
-  return address.tenant === null || address.tenant === SHARED_TENANT
-    ? fn()
-    : runWithTenant(address.tenant, fn)
 }
 
 /** A request that acts for one tenant does not get another one's file, however it came by the address. */
@@ -138,44 +158,4 @@ function assertSameTenant(req: Request, { address, visibility }: ServedFile): vo
     return
   publish('denied', { disk, backend, operation: 'serve', tenant: active, owner, key })
   throw new StorageError('ERR_TENANT_MISMATCH', 'There is no such file.')
-}
-
-function setHeaders(res: Response, file: ServedFile, { info, range }: Found): void {
-  const type = file.contentType ?? info.contentType
-  res.status(range === undefined ? 200 : 206)
-  if (range !== undefined) res.set('Content-Range', `bytes ${range.start}-${range.end}/${info.size}`)
-  res.set({
-    'Content-Type': type,
-    'Content-Length': String(lengthOf({ info, range })),
-    'Content-Disposition': dispositionOf(file, info.contentDisposition, type),
-    'Accept-Ranges': 'bytes',
-    'Last-Modified': info.lastModified.toUTCString(),
-    'Cache-Control': cacheControlOf(file, info.cacheControl),
-    // What a tenant uploaded must never run as a page of the application, whatever a browser makes of it.
-    'X-Content-Type-Options': 'nosniff',
-    'Content-Security-Policy': "default-src 'none'; sandbox",
-  })
-  if (info.etag !== undefined) res.set('ETag', info.etag)
-}
-
-function lengthOf({ info, range }: Found): number {
-  return range === undefined ? info.size : range.end - range.start + 1
-}
-
-function dispositionOf(file: ServedFile, stored: string | undefined, type: string): string {
-  const disposition = file.contentDisposition ?? stored
-  if (!isActiveType(type)) return disposition ?? 'inline'
-  return disposition?.startsWith('attachment')
-    ? disposition
-    : contentDisposition('attachment', fileNameOf(file))
-}
-
-function fileNameOf({ address }: ServedFile): string {
-  return address.key.slice(address.key.lastIndexOf('/') + 1)
-}
-
-/** A private answer may be kept for as long as its address is good. */
-function cacheControlOf({ expires }: ServedFile, stored: string | undefined): string {
-  if (expires === undefined) return stored ?? 'public, max-age=0'
-  return `private, max-age=${Math.max(0, Math.floor(expires - Date.now() / 1000))}`
 }

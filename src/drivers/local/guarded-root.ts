@@ -1,3 +1,4 @@
+import { constants } from 'node:fs'
 import { lstat, realpath } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { StorageError } from '../../core/errors.js'
@@ -5,9 +6,13 @@ import { assertListPrefix, assertObjectKey } from '../../core/key.js'
 import { assertSpelling, foldsCase } from './letter-case.js'
 import { fileSystemError, hasCode } from './local-errors.js'
 import { makeFolder } from './make-folder.js'
+import { closeFile, openFile } from './open-file.js'
 
 /** The driver's own folder below the root: temporary files and metadata. No key reaches it. */
 const PRIVATE_FOLDER = '.tenant-files'
+
+/** A link is not followed, and a pipe that somebody put there is not waited for (Windows knows neither flag). */
+const READ_ONLY = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
 
 /**
  * The one door to the file system. Every path that the local driver touches comes from here, and nowhere else
@@ -46,15 +51,40 @@ export class GuardedRoot {
 
   /** The path of an object, which need not exist. @throws ERR_KEY_INVALID */
   async pathOf(key: string): Promise<string> {
+    const path = this.#join(key)
+    await this.#assertStraight(path)
+    return path
+  }
+
+  /**
+   * Opens an object for reading; the caller closes it. Its path is looked at meanwhile, and nothing has been read
+   * when it turns out to be a wrong one.
+   *
+   * @throws ERR_KEY_INVALID
+   */
+  async openFile(key: string): Promise<number> {
+    const path = this.#join(key)
+    const [file, checked] = await Promise.allSettled([openFile(path, READ_ONLY), this.#assertStraight(path)])
+    if (file.status === 'fulfilled' && checked.status === 'rejected') closeFile(file.value)
+    if (checked.status === 'rejected') throw checked.reason
+    if (file.status === 'rejected') throw file.reason
+    return file.value
+  }
+
+  #join(key: string): string {
     assertObjectKey(key)
     const root = this.#root()
-    const names = key.split('/')
-    const path = join(root, ...names)
+    const path = join(root, ...key.split('/'))
     // `join` and the key's own rules make this true on every system we know; a door is checked all the same.
-    if (!path.startsWith(root + sep) || names[0] === PRIVATE_FOLDER) throw invalidKey()
-    if (this.#foldsCase) await assertSpelling(root, names)
-    await assertNoLink(path)
+    if (!path.startsWith(root + sep) || key.split('/', 1)[0] === PRIVATE_FOLDER) throw invalidKey()
     return path
+  }
+
+  /** That a path leads nowhere else: by a link, or by another spelling of its letters. */
+  async #assertStraight(path: string): Promise<void> {
+    const root = this.#root()
+    if (this.#foldsCase) await assertSpelling(root, path.slice(root.length + 1).split(sep))
+    await assertNoLink(path)
   }
 
   /** The folder that a prefix means. @param prefix empty, or ending with `/` @throws ERR_KEY_INVALID */

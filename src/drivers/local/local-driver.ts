@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { constants, type Stats } from 'node:fs'
-import { copyFile, type FileHandle, lstat, open, rm, unlink } from 'node:fs/promises'
+import { copyFile, lstat, rm, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { Readable } from 'node:stream'
 import { throwIfAborted } from '../../core/abort.js'
 import { endBody, takeBody } from '../../core/body.js'
 import { resolveRange } from '../../core/byte-range.js'
@@ -25,7 +24,8 @@ import { listFolder } from './folder-listing.js'
 import { GuardedRoot } from './guarded-root.js'
 import { cannotHold, fileSystemError, hasCode, notFound } from './local-errors.js'
 import { makeFolder } from './make-folder.js'
-import { type ObjectHeaders, Sidecars } from './sidecar.js'
+import { closeFile, readOpenFile, statFile } from './open-file.js'
+import { headersOf, type ObjectHeaders, type Sidecar, Sidecars } from './sidecar.js'
 
 /** Where {@link LocalDriver} keeps its files. */
 export interface LocalDriverOptions {
@@ -98,31 +98,38 @@ export class LocalDriver implements Driver {
 
   async get(key: string, options: GetOptions = {}): Promise<GetResult> {
     return this.#reading('get', key, options, async () => {
-      const handle = await open(await this.#root.pathOf(key), constants.O_RDONLY | constants.O_NOFOLLOW)
-      return this.#read(handle, key, options).catch(async error => {
-        await handle.close()
+      const sidecar = this.#sidecars.find(key)
+      sidecar.catch(() => {}) // it is waited for below, unless the file itself fails
+      const file = await this.#root.openFile(key)
+      return this.#read(file, key, sidecar, options).catch(error => {
+        closeFile(file)
         throw error
       })
     })
   }
 
-  async #read(handle: FileHandle, key: string, { range: asked, signal }: GetOptions): Promise<GetResult> {
-    const stats = await handle.stat()
+  async #read(
+    file: number,
+    key: string,
+    sidecar: Promise<Sidecar | undefined>,
+    { range: asked, signal }: GetOptions,
+  ): Promise<GetResult> {
+    const stats = await statFile(file)
     if (!stats.isFile()) throw notFound()
-    const info = infoOf(stats, await this.#sidecars.read(key, stats))
+    const info = infoOf(stats, headersOf(key, stats, await sidecar))
     const range = asked && resolveRange(asked, stats.size)
-    if (stats.size === 0) {
-      await handle.close()
-      return { body: Readable.from([]), info, range }
-    }
-    return { body: handle.createReadStream({ ...range, signal }), info, range }
+    const part =
+      range === undefined
+        ? { start: 0, length: stats.size }
+        : { start: range.start, length: range.end - range.start + 1 }
+    return { body: await readOpenFile(file, part, signal), info, range }
   }
 
   async head(key: string, options: OperationOptions = {}): Promise<ObjectInfo> {
     return this.#reading('head', key, options, async () => {
       const stats = await lstat(await this.#root.pathOf(key))
       if (!stats.isFile()) throw notFound()
-      return infoOf(stats, await this.#sidecars.read(key, stats))
+      return infoOf(stats, headersOf(key, stats, await this.#sidecars.find(key)))
     })
   }
 
@@ -160,6 +167,12 @@ export class LocalDriver implements Driver {
     throwIfAborted(options.signal)
     const folder = await this.#root.folderOf(prefix)
     yield* listFolder(folder, prefix, path => this.#root.isPrivate(path), options.signal)
+  }
+
+  /** Below `root`, the path of a file is its key. @throws ERR_KEY_INVALID */
+  pathWithin(key: string): string {
+    assertObjectKey(key)
+    return key
   }
 
   /**

@@ -1,7 +1,8 @@
-import { createHash } from 'node:crypto'
-import type { Stats } from 'node:fs'
-import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { hash } from 'node:crypto'
+import { readFile as readFileWithCallback, type Stats } from 'node:fs'
+import { rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { promisify } from 'node:util'
 import mimeTypes from 'mime-types'
 import type { PutOptions } from '../../core/driver.js'
 import type { GuardedRoot } from './guarded-root.js'
@@ -11,7 +12,11 @@ import { makeFolder } from './make-folder.js'
 /** What a file system has no place for. */
 export type ObjectHeaders = Pick<PutOptions, 'contentType' | 'contentDisposition' | 'cacheControl'>
 
-interface Sidecar extends ObjectHeaders {
+// Most objects have no sidecar, and the error that says so costs ten times less than the one of `node:fs/promises`.
+const readFile = promisify(readFileWithCallback)
+
+/** An object's headers, and the bytes that they belong to. */
+export interface Sidecar extends ObjectHeaders {
   readonly size: number
   readonly modified: number
 }
@@ -51,12 +56,15 @@ export class Sidecars {
     return () => rename(temporary, path)
   }
 
-  async read(key: string, stats: Stats): Promise<ObjectHeaders> {
-    const sidecar = await readSidecar(this.#pathOf(key))
-    const { size, modified } = fingerprint(stats)
-    if (sidecar?.size !== size || sidecar.modified !== modified) return { contentType: typeOf(key) }
-    const { contentType, contentDisposition, cacheControl } = sidecar
-    return { contentType, contentDisposition, cacheControl }
+  /** What lies beside an object, if anything does: {@link headersOf} says whether it is to be believed. */
+  async find(key: string): Promise<Sidecar | undefined> {
+    try {
+      return JSON.parse(await readFile(this.#pathOf(key), 'utf8')) ?? undefined
+    } catch (error) {
+      // Torn by a power cut: the extension decides, as for every object without a sidecar.
+      if (hasCode(error, 'ENOENT') || error instanceof SyntaxError) return undefined
+      throw error
+    }
   }
 
   async delete(key: string): Promise<void> {
@@ -65,9 +73,17 @@ export class Sidecars {
 
   /** A hash, because the sidecar of `a` must not be in the way of the one of `a.json/b`. */
   #pathOf(key: string): string {
-    const digest = createHash('sha256').update(key).digest('hex')
+    const digest = hash('sha256', key)
     return this.#root.privatePath('headers', digest.slice(0, 2), `${digest}.json`)
   }
+}
+
+/** The headers of an object: those of its sidecar, where that fits, else what the extension says. */
+export function headersOf(key: string, stats: Stats, sidecar: Sidecar | undefined): ObjectHeaders {
+  const { size, modified } = fingerprint(stats)
+  if (sidecar?.size !== size || sidecar.modified !== modified) return { contentType: typeOf(key) }
+  const { contentType, contentDisposition, cacheControl } = sidecar
+  return { contentType, contentDisposition, cacheControl }
 }
 
 function fingerprint(stats: Stats): { size: number; modified: number } {
@@ -84,14 +100,4 @@ function isPlain(key: string, headers: ObjectHeaders): boolean {
 
 function typeOf(key: string): string {
   return mimeTypes.lookup(key.slice(key.lastIndexOf('/') + 1)) || 'application/octet-stream'
-}
-
-async function readSidecar(path: string): Promise<Sidecar | null | undefined> {
-  try {
-    return JSON.parse(await readFile(path, 'utf8'))
-  } catch (error) {
-    // Torn by a power cut: the extension decides, as for every object without a sidecar.
-    if (hasCode(error, 'ENOENT') || error instanceof SyntaxError) return undefined
-    throw error
-  }
 }

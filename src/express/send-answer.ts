@@ -1,0 +1,73 @@
+import type { OutgoingHttpHeaders } from 'node:http'
+import type { Readable } from 'node:stream'
+import { finished, pipeline } from 'node:stream/promises'
+import type { Response } from 'express'
+import { StorageError } from '../core/errors.js'
+
+/** An answer. To HEAD, and where the client's copy is good, it has no body. */
+export interface Answer {
+  readonly status: 200 | 206 | 304
+  readonly headers: OutgoingHttpHeaders
+  readonly body?: { readonly bytes: Readable; readonly length: number }
+}
+
+/**
+ * Sends an answer. Nothing but what the socket and the body's own buffer take is held for a slow reader.
+ *
+ * @param left aborts when the client leaves: that ends the body, and is no failure
+ * @throws the body's failure
+ */
+export async function sendAnswer(res: Response, answer: Answer, left: AbortSignal): Promise<void> {
+  const { status, headers, body } = answer
+  if (body === undefined) res.writeHead(status, headers).end()
+  else if (isAllHere(body)) await sendAtOnce(res, answer, body.bytes, left)
+  else await sendStream(res, answer, body, left)
+}
+
+/** A driver that has the few bytes at hand gives a stream that is filled already. */
+function isAllHere({ bytes, length }: NonNullable<Answer['body']>): boolean {
+  return bytes.readableLength === length && !bytes.readableObjectMode
+}
+
+/** Without a stream into the response, which would cost more than it sends. */
+async function sendAtOnce(
+  res: Response,
+  { status, headers }: Answer,
+  body: Readable,
+  left: AbortSignal,
+): Promise<void> {
+  const bytes = body.read()
+  body.resume() // an empty one ends when somebody reads it
+  // It may still turn out to be wrong: whoever checks the bytes does so at their end.
+  await finished(body).catch(error => {
+    if (!left.aborted) throw error
+  })
+  if (!left.aborted) res.writeHead(status, headers).end(bytes)
+}
+
+async function sendStream(
+  res: Response,
+  { status, headers }: Answer,
+  { bytes, length }: NonNullable<Answer['body']>,
+  left: AbortSignal,
+): Promise<void> {
+  let failure: Error | undefined
+  let sent = 0
+  const early = () => new StorageError('ERR_BACKEND', 'The body of the file ended early.')
+  bytes.on('data', chunk => {
+    sent += chunk.length
+  })
+  // Before the pipeline ends the response: a reader who was promised more bytes would wait for them.
+  bytes.once('end', () => {
+    if (sent === length) return
+    failure = early()
+    res.destroy()
+  })
+  bytes.once('close', () => {
+    // Whoever closes first is the cause; the pipeline then closes the other one.
+    if (!left.aborted && !bytes.readableEnded) failure = bytes.errored ?? early()
+  })
+  res.writeHead(status, headers)
+  await pipeline(bytes, res).catch(() => {})
+  if (failure !== undefined) throw failure
+}
