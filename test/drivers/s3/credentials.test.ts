@@ -65,6 +65,61 @@ describe('signing with credentials that expire', () => {
     expect(lease.loads).toBe(1)
   })
 
+  it('counts their life from the start of a window, so that all URLs of the window are the same', async () => {
+    driver = driverOnLease({ life: HOUR, fails: false, loads: 0 })
+    await driver.ready()
+    const at = START - 1_000 * SECOND
+    const url = () => driver!.signUrl('a.txt', { method: 'GET', expiresIn: 86_400, at })
+    expect(parameter(url(), 'Expires')).toBe('4600')
+    const first = url()
+    vi.setSystemTime(START + 600 * SECOND)
+    expect(url()).toBe(first)
+  })
+
+  it('loads them once for a hundred calls at the same time, and once for a refresh', async () => {
+    const lease = { life: HOUR, fails: false, loads: 0 }
+    driver = driverOnLease(lease)
+    await Promise.all(Array.from({ length: 100 }, () => driver?.ready()))
+    expect(lease.loads).toBe(1)
+    await vi.advanceTimersByTimeAsync(HOUR - 200 * SECOND)
+    await Promise.all(Array.from({ length: 100 }, () => driver?.ready()))
+    for (let time = 0; time < 100; time++) sign(driver)
+    expect(lease.loads).toBe(2)
+  })
+
+  it('works with ones that live for five seconds', async () => {
+    const lease = { life: 5 * SECOND, fails: false, loads: 0 }
+    driver = driverOnLease(lease)
+    await driver.ready()
+    expect(parameter(sign(driver), 'Expires')).toBe('5')
+    const first = keyOf(sign(driver))
+    await vi.advanceTimersByTimeAsync(3 * SECOND)
+    expect(keyOf(sign(driver))).not.toBe(first)
+    await vi.advanceTimersByTimeAsync(60 * SECOND)
+    expect(Number(parameter(sign(driver), 'Expires'))).toBeLessThanOrEqual(5)
+    // The SDK asks anew on each call this close to the end, beside our refresh every 2.5 seconds.
+    expect(lease.loads).toBeLessThan(60)
+  })
+
+  it('makes no URL that outlives them when the clock is set back', async () => {
+    driver = driverOnLease({ life: HOUR, fails: false, loads: 0 })
+    await driver.ready()
+    vi.setSystemTime(START - HOUR)
+    const url = sign(driver, 86_400)
+    expect(parameter(url, 'Date')).toBe('20261122T230000Z')
+    expect(parameter(url, 'Expires')).toBe('7200')
+  })
+
+  it('says what to do where none can be had, and keeps the reason', async () => {
+    driver = driverOnLease({ life: HOUR, fails: true, loads: 0 })
+    await expect(driver.ready()).rejects.toMatchObject({
+      code: 'ERR_CONFIG',
+      message: expect.stringContaining('credentials'),
+      cause: { message: 'the role is gone' },
+    })
+    expect(() => sign(driver!)).toThrow(expect.objectContaining({ code: 'ERR_NOT_READY' }))
+  })
+
   it('uses new ones before the old ones end, without being asked', async () => {
     const lease = { life: HOUR, fails: false, loads: 0 }
     driver = driverOnLease(lease)
