@@ -4,6 +4,7 @@
  * @module
  */
 export { type BackendSource, Backends } from './backends.js'
+export type { CallOptions } from './call-limits.js'
 export { contentDisposition, type Disposition } from './content-disposition.js'
 export { Disk, type DiskContext, type DiskOptions } from './disk.js'
 export type {
