@@ -164,6 +164,7 @@ describe('the options of the GCS driver', () => {
     { what: 'no bucket', options: { bucket: '' } },
     { what: 'a bucket with a slash', options: { bucket: 'acme/files' } },
     { what: 'chunks of an odd size', options: { bucket: 'acme', chunkSize: 300_000 } },
+    { what: 'a budget below nothing', options: { bucket: 'acme', retryBudget: -1 } },
     { what: 'no attempts', options: { bucket: 'acme', maxAttempts: 0 } },
     { what: 'an endpoint that is no URL', options: { bucket: 'acme', endpoint: 'storage.internal' } },
     { what: 'a private key that is none', options: { bucket: 'acme', credentials } },

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Agent } from 'node:http'
 import { inspect } from 'node:util'
 import { S3Client } from '@aws-sdk/client-s3'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { Driver } from '../../../src/core/driver.js'
 import { StorageError } from '../../../src/core/errors.js'
 import { S3Driver, type S3DriverOptions } from '../../../src/drivers/s3/index.js'
@@ -79,6 +79,22 @@ describeWithS3('the S3 driver says what is wrong', () => {
     expect(error).toMatchObject({ code: 'ERR_BACKEND', message: expect.stringContaining('addressingStyle') })
   })
 
+  it('no credentials anywhere are ERR_BACKEND_DENIED with advice', async () => {
+    for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_PROFILE'])
+      vi.stubEnv(name, undefined)
+    vi.stubEnv('AWS_EC2_METADATA_DISABLED', 'true')
+    for (const name of ['AWS_SHARED_CREDENTIALS_FILE', 'AWS_CONFIG_FILE']) vi.stubEnv(name, '/no/such/file')
+    const { endpoint, region } = s3Connection()
+    const driver = new S3Driver({ bucket: 'bucket', endpoint, region })
+    for (const call of [driver.ready(), driver.head('a.txt')]) {
+      expect(await failure(call)).toMatchObject({
+        code: 'ERR_BACKEND_DENIED',
+        message: expect.stringContaining('No credentials were found'),
+      })
+    }
+    vi.unstubAllEnvs()
+  })
+
   it('ready does not need the bucket to exist', async () => {
     const driver = driverOn(`missing-${randomUUID()}`)
     await driver.ready()
@@ -124,6 +140,12 @@ describe('the options of the S3 driver', () => {
   it.each([
     { what: 'no bucket', options: { bucket: '' } },
     { what: 'parts below 5 MiB', options: { bucket: 'b', partSize: 1024 } },
+    { what: 'a connect time-out of nothing', options: { bucket: 'b', connectTimeout: 0 } },
+    { what: 'a budget below nothing', options: { bucket: 'b', retryBudget: -1 } },
+    {
+      what: 'a client and a budget',
+      options: { bucket: 'b', retryBudget: 5, client: new S3Client({}) },
+    },
     { what: 'no parts in flight', options: { bucket: 'b', partsInFlight: 0 } },
     { what: 'an endpoint that is no URL', options: { bucket: 'b', endpoint: 'nyc3.digitaloceanspaces.com' } },
     {
