@@ -77,10 +77,12 @@ function printable(path: string): string {
   return path.toWellFormed().replace(/[^!-~]/gu, encodeURIComponent)
 }
 
-/** Header values as their UTF-8 bytes, which is what node writes for Latin-1. */
+/** Header values as their UTF-8 bytes, which is what node writes for Latin-1; undefined ones are left out. */
 export function sendable(headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
-  const bytes = (value: unknown) => Buffer.from(String(value)).toString('latin1')
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, bytes(value)]))
+  const given = Object.entries(headers).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(
+    given.map(([name, value]) => [name, Buffer.from(String(value)).toString('latin1')]),
+  )
 }
 
 /** @returns whether node refused to send it: such headers and paths never reach a server */

@@ -148,6 +148,7 @@ describe('assertTenantIsolation catches', () => {
       'tenant from the query',
       /^An upload lands under the owner when the query says so, for a member of "globex"\.$/,
     ],
+    ['tenant in a global', /^Uploads of two tenants at the same time are mixed up\.$/],
     [
       'file from the body',
       /^A file that was forged in the body of a request becomes the owner's, for a member of "globex"/,

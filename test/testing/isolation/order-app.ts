@@ -29,6 +29,7 @@ export type Hole =
   | 'path from the query'
   | 'tenant from the form'
   | 'tenant from the query'
+  | 'tenant in a global'
   | 'file from the body'
   | 'files served plainly'
   | 'query tidied up'
@@ -152,18 +153,23 @@ function routes(hole: Hole | undefined, storage: Storage, driver: MemoryDriver):
 
 function receive(hole: Hole | undefined, storage: Storage): RequestHandler {
   const rules = { folder: 'orders', accept: ['application/pdf'] }
-  if (hole === undefined || !hole.startsWith('tenant from'))
-    return multer({ storage: tenantStorage(storage, rules) }).single('file')
+  if (!hole?.startsWith('tenant ')) return multer({ storage: tenantStorage(storage, rules) }).single('file')
   const inMemory = multer({ storage: multer.memoryStorage() }).single('file')
+  let current = ''
+  const asked = (req: Request): string => {
+    if (hole === 'tenant in a global') return current
+    const wish = hole === 'tenant from the form' ? req.body.tenant : req.query.tenant
+    return wish ?? req.get('x-tenant')
+  }
   const store: RequestHandler = async (req, _res, next) => {
-    const asked = hole === 'tenant from the form' ? req.body.tenant : req.query.tenant
     const { buffer, originalname: name } = req.file!
-    const put = () => storeFile(storage, buffer, rules, { name })
-    req.file!.stored = await runWithTenant(asked ?? req.get('x-tenant'), put)
+    req.file!.stored = await runWithTenant(asked(req), () => storeFile(storage, buffer, rules, { name }))
     next()
   }
-  return (req, res, next) =>
+  return (req, res, next) => {
+    current = req.get('x-tenant') ?? ''
     inMemory(req, res, () => runWithTenant(req.get('x-tenant') ?? '', () => store(req, res, next)))
+  }
 }
 
 /** As `express.static` on the folder of the uploads. */
