@@ -43,7 +43,12 @@ function openDesk(environment: () => Promise<Record<string, string>>) {
 const PEOPLE: Record<string, string> = { acme: 'anna', globex: 'bela' }
 
 async function expectTenantsApart({ desk }: { desk: Desk }): Promise<void> {
-  for (const [path, name] of Object.entries({ 'order-files': 'order.pdf', 'class-bundles': 'lessons.zip' })) {
+  const samples = {
+    'order-files': 'order.pdf',
+    'class-bundles': 'lessons.zip',
+    'blog-pictures': 'picture.png',
+  }
+  for (const [path, name] of Object.entries(samples)) {
     const one = ({ id }: { id: string | number }) => `/${path}/${id}`
     await assertTenantIsolation({
       app: desk.app,

@@ -22,8 +22,8 @@ function optionsFor({ app, storage }: OrderApp, more: Partial<Options> = {}): Op
     tenants: ['acme', 'globex'],
     as: ({ memberOf, actsFor }) => ({
       headers: {
-        ...(memberOf === null ? {} : { 'x-user': `member of ${memberOf}` }),
-        ...(actsFor === null ? {} : { 'x-tenant': actsFor }),
+        'x-user': memberOf === null ? undefined : `member of ${memberOf}`,
+        'x-tenant': actsFor ?? undefined,
       },
     }),
     upload: { path: '/orders', field: 'file', file: { name: 'order.pdf', body: PDF } },
@@ -73,9 +73,17 @@ describe('assertTenantIsolation passes an application', () => {
 
   it('that binds signed addresses to the tenant of the request', async () => {
     const bound = async (more: Partial<Options>) =>
-      violations(assertTenantIsolation(optionsFor(await orderApp(undefined, 'behind'), more)))
+      violations(assertTenantIsolation(optionsFor(await orderApp(undefined, { files: 'behind' }), more)))
     expect(await bound({ signedUrls: 'bound' })).toEqual([])
     expect(await bound({})).toEqual([])
+  })
+
+  it('that finds the tenant in its host name', async () => {
+    const order = await orderApp(undefined, { by: 'subdomain' })
+    const as: Options['as'] = ({ memberOf, actsFor }) => ({
+      headers: { host: `${actsFor}.example.com`, 'x-user': `member of ${memberOf}` },
+    })
+    await assertTenantIsolation(optionsFor(order, { as }))
   })
 
   it('that runs somewhere already', async () => {

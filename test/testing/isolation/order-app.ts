@@ -10,7 +10,14 @@ import {
   type StoredFile,
 } from '../../../src/core/index.js'
 import { MemoryDriver } from '../../../src/drivers/memory/index.js'
-import { answerErrors, fromHeader, fromRequest, serveFiles, tenant } from '../../../src/express/index.js'
+import {
+  answerErrors,
+  fromHeader,
+  fromRequest,
+  fromSubdomain,
+  serveFiles,
+  tenant,
+} from '../../../src/express/index.js'
 import { tenantStorage } from '../../../src/multer/index.js'
 import { storeFile } from '../../../src/upload/index.js'
 
@@ -46,8 +53,18 @@ export interface OrderApp {
   storage: Storage
 }
 
+interface Ways {
+  /** Where `serveFiles` stands: before or behind `tenant()`. */
+  files?: 'before' | 'behind'
+  /** How the tenant is found. */
+  by?: 'header' | 'subdomain'
+}
+
 /** A small application as one should be, but for at most one hole. */
-export async function orderApp(hole?: Hole, files: 'before' | 'behind' = 'before'): Promise<OrderApp> {
+export async function orderApp(
+  hole?: Hole,
+  { files = 'before', by = 'header' }: Ways = {},
+): Promise<OrderApp> {
   const driver = new MemoryDriver()
   const storage = createStorage({ secret: 'the secret of the order app', backends: { memory: driver } })
   await storage.ready()
@@ -55,14 +72,14 @@ export async function orderApp(hole?: Hole, files: 'before' | 'behind' = 'before
   if (hole === 'files served plainly') app.use('/files/memory', servePlainly(driver))
   if (hole === 'query tidied up') app.use('/files', tidyQuery)
   if (files === 'before') app.use('/files', serveFiles(storage))
-  app.use(whoAsks(hole))
+  app.use(whoAsks(hole, by))
   if (files === 'behind') app.use('/files', serveFiles(storage))
   app.use(routes(hole, storage, driver), answerErrors())
   return { app, storage }
 }
 
 /** The header `x-user: member of <tenant>` stands for a session. */
-function whoAsks(hole: Hole | undefined): RequestHandler {
+function whoAsks(hole: Hole | undefined, by: Ways['by']): RequestHandler {
   const memberOf = (req: Request) => /^member of (.*)$/.exec(req.get('x-user') ?? '')?.[1]
   if (hole === 'header trusted') return tenant({ resolve: fromRequest(req => req.get('x-tenant')) })
   if (hole === 'capitals folded') {
@@ -71,7 +88,8 @@ function whoAsks(hole: Hole | undefined): RequestHandler {
       verify: (req, id) => memberOf(req)?.toLowerCase() === id,
     })
   }
-  return tenant({ resolve: fromHeader('x-tenant'), verify: (req, id) => memberOf(req) === id })
+  const resolve = by === 'subdomain' ? fromSubdomain() : fromHeader('x-tenant')
+  return tenant({ resolve, verify: (req, id) => memberOf(req) === id })
 }
 
 function routes(hole: Hole | undefined, storage: Storage, driver: MemoryDriver): RequestHandler {
