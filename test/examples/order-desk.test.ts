@@ -42,13 +42,15 @@ function openDesk(environment: () => Promise<Record<string, string>>) {
 /** Anna is of acme, Bela of globex; nobody is of any other tenant. */
 const PEOPLE: Record<string, string> = { acme: 'anna', globex: 'bela' }
 
-async function expectTenantsApart({ desk }: { desk: Desk }): Promise<void> {
-  const samples = {
-    'order-files': 'order.pdf',
-    'class-bundles': 'lessons.zip',
-    'blog-pictures': 'picture.png',
-  }
-  for (const [path, name] of Object.entries(samples)) {
+const SAMPLES: Record<string, string> = {
+  'order-files': 'order.pdf',
+  'class-bundles': 'lessons.zip',
+  'blog-pictures': 'picture.png',
+}
+
+async function expectTenantsApart({ desk }: { desk: Desk }, paths = ['order-files']): Promise<void> {
+  for (const path of paths) {
+    const name = SAMPLES[path] ?? ''
     const one = ({ id }: { id: string | number }) => `/${path}/${id}`
     await assertTenantIsolation({
       app: desk.app,
@@ -110,7 +112,7 @@ describe('the order desk', () => {
       expect(await emptied.json()).toEqual({ id, tenant: 'acme', file: null })
     })
 
-    it('keeps its tenants apart at every door', () => expectTenantsApart(open))
+    it('keeps its tenants apart at every door', () => expectTenantsApart(open, Object.keys(SAMPLES)))
 
     it('shows a page with the files of one tenant to its own people only', async () => {
       const anna = new Visitor(open.address, 'anna')

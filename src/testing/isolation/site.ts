@@ -61,8 +61,9 @@ export async function ask(address: string, question: Question = {}): Promise<Ans
   const path = printable(address.slice(start))
   const send = protocol === 'https:' ? requestHttps : requestHttp
   try {
-    const outgoing = send({ hostname, port, path, method, headers: sendable(headers), agent: false })
-    outgoing.setTimeout(LIMIT, () => outgoing.destroy(new Error(`no answer in ${LIMIT} ms`)))
+    const signal = AbortSignal.timeout(LIMIT)
+    const outgoing = send({ hostname, port, path, method, headers: sendable(headers), agent: false, signal })
+    outgoing.on('error', () => {}) // after the answer has begun, nobody else listens
     const response = once(outgoing, 'response')
     outgoing.end(body)
     const [incoming] = await response

@@ -61,9 +61,12 @@ describe('assertTenantIsolation passes an application', () => {
     expect(await found()).toEqual([])
   })
 
-  it('that redirects to signed addresses', async () => {
-    expect(await found('download redirects')).toEqual([])
-  })
+  it.each(['download redirects', 'numbered errors'] as const)(
+    'that is another, yet without a hole: %s',
+    async way => {
+      expect(await found(way)).toEqual([])
+    },
+  )
 
   it('that reads keys of the own tenant from the query', async () => {
     const doors = [{ name: 'raw', path: (row: Row) => `/raw?key=${row.key}` }]
@@ -95,9 +98,7 @@ describe('assertTenantIsolation passes an application', () => {
   it('whose tenants differ in case only, or in an ending', async () => {
     for (const tenants of [
       ['acme', 'ACME'],
-      ['acme', 'acme-corp'],
       ['acme-corp', 'acme'],
-      ['T1', 't1'],
       ['7', '77'],
     ] as const)
       expect(await found(undefined, { tenants })).toEqual([])
@@ -284,8 +285,7 @@ describe('assertTenantIsolation does not pass for lack of proof', () => {
 
 it('closes its server, whatever comes out', async () => {
   const before = process.getActiveResourcesInfo().filter(name => name === 'TCPServerWrap').length
-  await found()
-  await found('find without tenant')
+  expect(await found('find without tenant')).not.toEqual([])
   expect(process.getActiveResourcesInfo().filter(name => name === 'TCPServerWrap')).toHaveLength(before)
 })
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { posix } from 'node:path'
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express'
 import multer from 'multer'
@@ -21,7 +22,7 @@ import {
 import { tenantStorage } from '../../../src/multer/index.js'
 import { storeFile } from '../../../src/upload/index.js'
 
-/** What somebody got wrong; each is a hole that exists in the world. */
+/** What somebody got wrong; each is a hole that exists in the world. The last two are only other ways. */
 export type Hole =
   | 'find without tenant'
   | 'list without tenant'
@@ -41,6 +42,7 @@ export type Hole =
   | 'files served plainly'
   | 'query tidied up'
   | 'download redirects'
+  | 'numbered errors'
 
 interface Row {
   id: number
@@ -98,8 +100,10 @@ function routes(hole: Hole | undefined, storage: Storage, driver: MemoryDriver):
   const find = (req: Request) => rows.get(Number(req.params.id))
   const mayHave = (row: Row | undefined): row is Row =>
     row !== undefined && (hole === 'find without tenant' || row.tenant === getTenant())
-  const missing = (res: Response) =>
-    res.status(404).json({ error: { code: 'NOT_FOUND', message: 'No such order.' } })
+  const missing = (res: Response) => {
+    const message = hole === 'numbered errors' ? `Error ${randomUUID()}` : 'No such order.'
+    return res.status(404).json({ error: { code: 'NOT_FOUND', message } })
+  }
   const refuse = (res: Response, row: Row | undefined) => {
     if (row !== undefined && hole === 'telling error')
       return res.status(403).json({ error: { code: 'FORBIDDEN' } })
