@@ -7,6 +7,7 @@ import { type Desk, startDesk } from '../../examples/order-desk/desk.js'
 import { shipped } from '../../examples/order-desk/shipped.js'
 import { sample, Visitor } from '../../examples/order-desk/visitor.js'
 import { walkThrough } from '../../examples/order-desk/walk-through.js'
+import { assertTenantIsolation } from '../../src/testing/index.js'
 import { azureConnection, createContainer, describeWithAzurite } from '../support/azure.js'
 import { curl } from '../support/curl.js'
 import { describeWithPostgres, freshDatabase } from '../support/postgres.js'
@@ -50,6 +51,41 @@ async function expectStylesheet(address: string): Promise<void> {
   expect(await style.text()).toBe((await readFile(shipped('static/desk.css'))).toString())
 }
 
+/** Anna is of acme, Bela of globex; nobody is of any other tenant. */
+const PEOPLE: Record<string, string> = { acme: 'anna', globex: 'bela' }
+
+const SAMPLES: Record<string, string> = {
+  'order-files': 'order.pdf',
+  'class-bundles': 'lessons.zip',
+  'blog-pictures': 'picture.png',
+}
+
+async function expectTenantsApart({ desk }: { desk: Desk }, paths = ['order-files']): Promise<void> {
+  for (const path of paths) {
+    const name = SAMPLES[path] ?? ''
+    const one = ({ id }: { id: string | number }) => `/${path}/${id}`
+    await assertTenantIsolation({
+      app: desk.app,
+      storage: desk.storage,
+      tenants: ['acme', 'globex'],
+      as: ({ memberOf, actsFor }) => ({
+        prefix: `/${actsFor}`,
+        headers: memberOf === null ? {} : { 'x-user': PEOPLE[memberOf] ?? 'nobody' },
+      }),
+      upload: { path: `/${path}`, field: 'file', file: { name, body: await sample(name) } },
+      doors: [
+        { name: 'one row', path: one },
+        { name: 'all rows', path: `/${path}` },
+        { name: 'the page', path: '' },
+        { name: 'replacing', method: 'PUT', path: one },
+        { name: 'removing', method: 'DELETE', path: one },
+      ],
+      edit: { path: one },
+      signedUrls: 'bearer',
+    })
+  }
+}
+
 describe('the order desk', () => {
   describe('on the local disk and SQLite', () => {
     const open = openDesk(async () => ({
@@ -87,6 +123,8 @@ describe('the order desk', () => {
       const emptied = await fetch(`${open.address}/acme/order-files/${id}`, { method: 'PUT', headers })
       expect(await emptied.json()).toEqual({ id, tenant: 'acme', file: null })
     })
+
+    it('keeps its tenants apart at every door', () => expectTenantsApart(open, Object.keys(SAMPLES)))
 
     it('shows a page with the files of one tenant to its own people only', async () => {
       const anna = new Visitor(open.address, 'anna')
@@ -158,6 +196,8 @@ describeWithS3('the order desk on Ceph', () => {
         expect((await bela.get(`/acme/order-files/${id}`)).status).toBe(403)
       })
 
+      it('keeps its tenants apart at every door', () => expectTenantsApart(open))
+
       it('keeps addresses out of the database', async () => {
         await upload()
         const rows: { file: string }[] = await open.desk.dataSource.query('SELECT file FROM order_file')
@@ -193,6 +233,8 @@ describeWithAzurite('the order desk on azurite', () => {
   })
 
   it('takes the stylesheet of its pages from the static disk', () => expectStylesheet(open.address))
+
+  it('keeps its tenants apart at every door', () => expectTenantsApart(open))
 
   it('stores, signs and refuses as on every other backend', async () => {
     const anna = new Visitor(open.address, 'anna')

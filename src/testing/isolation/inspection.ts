@@ -69,7 +69,7 @@ export class Inspection<Row> {
         method,
         headers: sendable(headers),
         parts,
-        chunkSize: Math.max(64, Math.ceil(size / 4)),
+        chunkSize: Math.max(256, Math.ceil(size / 4)),
         delay: 2,
         signal: AbortSignal.timeout(UPLOAD_LIMIT),
       })

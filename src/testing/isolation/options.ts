@@ -11,7 +11,8 @@ export interface IsolationCaller {
 
 /** What the requests of a caller have in common. */
 export interface CallerRequest {
-  headers?: Readonly<Record<string, string>>
+  /** Those that are undefined are left out. */
+  headers?: Readonly<Record<string, string | undefined>>
   /** In front of every path, for example `/acme`. */
   prefix?: string
 }

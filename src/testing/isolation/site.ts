@@ -61,8 +61,9 @@ export async function ask(address: string, question: Question = {}): Promise<Ans
   const path = printable(address.slice(start))
   const send = protocol === 'https:' ? requestHttps : requestHttp
   try {
-    const outgoing = send({ hostname, port, path, method, headers: sendable(headers), agent: false })
-    outgoing.setTimeout(LIMIT, () => outgoing.destroy(new Error(`no answer in ${LIMIT} ms`)))
+    const signal = AbortSignal.timeout(LIMIT)
+    const outgoing = send({ hostname, port, path, method, headers: sendable(headers), agent: false, signal })
+    outgoing.on('error', () => {}) // after the answer has begun, nobody else listens
     const response = once(outgoing, 'response')
     outgoing.end(body)
     const [incoming] = await response
@@ -77,10 +78,12 @@ function printable(path: string): string {
   return path.toWellFormed().replace(/[^!-~]/gu, encodeURIComponent)
 }
 
-/** Header values as their UTF-8 bytes, which is what node writes for Latin-1. */
+/** Header values as their UTF-8 bytes, which is what node writes for Latin-1; undefined ones are left out. */
 export function sendable(headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
-  const bytes = (value: unknown) => Buffer.from(String(value)).toString('latin1')
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, bytes(value)]))
+  const given = Object.entries(headers).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(
+    given.map(([name, value]) => [name, Buffer.from(String(value)).toString('latin1')]),
+  )
 }
 
 /** @returns whether node refused to send it: such headers and paths never reach a server */

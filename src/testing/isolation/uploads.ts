@@ -4,6 +4,8 @@ import { has, type Inspection, isSuccess, type Uploaded } from './inspection.js'
 import type { IsolationEdit } from './options.js'
 import { marksOf } from './traces.js'
 
+const AT_ONCE = 4
+
 /** Where the uploads of everybody else land, whatever they say in the form. */
 export async function checkUploads<Row>(inspection: Inspection<Row>, file: Uploaded<Row>): Promise<void> {
   const { owner, other, strangers } = inspection
@@ -15,6 +17,23 @@ export async function checkUploads<Row>(inspection: Inspection<Row>, file: Uploa
       return inspection.findings.add('An upload under the owner is taken from', caller)
   }
   await checkSteering(inspection, file)
+  await checkCrossing(inspection)
+}
+
+/** Uploads of two tenants at the same time, each in late pieces: a tenant that is not tied to its request mixes them up. */
+async function checkCrossing<Row>(inspection: Inspection<Row>): Promise<void> {
+  const { owner, other } = inspection
+  const count = async () => {
+    const [one, two] = [await inspection.objectsOf(owner.actsFor), await inspection.objectsOf(other.actsFor)]
+    return [one.length, two.length]
+  }
+  const before = await count()
+  const callers = Array.from({ length: AT_ONCE }, () => [owner, other]).flat()
+  const answers = await Promise.all(callers.map(caller => inspection.send(caller, inspection.newName())))
+  if (!answers.every(({ status }) => isSuccess(status)))
+    return inspection.findings.add('Uploads of two tenants at the same time are not all taken')
+  const [one, two] = (await count()).map((now, index) => now - (before[index] ?? 0))
+  if (one !== two) inspection.findings.add('Uploads of two tenants at the same time are mixed up')
 }
 
 /** No field and no parameter of a client chooses where a file goes. */

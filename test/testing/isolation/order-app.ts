@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { posix } from 'node:path'
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express'
 import multer from 'multer'
@@ -10,11 +11,18 @@ import {
   type StoredFile,
 } from '../../../src/core/index.js'
 import { MemoryDriver } from '../../../src/drivers/memory/index.js'
-import { answerErrors, fromHeader, fromRequest, serveFiles, tenant } from '../../../src/express/index.js'
+import {
+  answerErrors,
+  fromHeader,
+  fromRequest,
+  fromSubdomain,
+  serveFiles,
+  tenant,
+} from '../../../src/express/index.js'
 import { tenantStorage } from '../../../src/multer/index.js'
 import { storeFile } from '../../../src/upload/index.js'
 
-/** What somebody got wrong; each is a hole that exists in the world. */
+/** What somebody got wrong; each is a hole that exists in the world. The last two are only other ways. */
 export type Hole =
   | 'find without tenant'
   | 'list without tenant'
@@ -29,10 +37,12 @@ export type Hole =
   | 'path from the query'
   | 'tenant from the form'
   | 'tenant from the query'
+  | 'tenant in a global'
   | 'file from the body'
   | 'files served plainly'
   | 'query tidied up'
   | 'download redirects'
+  | 'numbered errors'
 
 interface Row {
   id: number
@@ -45,8 +55,18 @@ export interface OrderApp {
   storage: Storage
 }
 
+interface Ways {
+  /** Where `serveFiles` stands: before or behind `tenant()`. */
+  files?: 'before' | 'behind'
+  /** How the tenant is found. */
+  by?: 'header' | 'subdomain'
+}
+
 /** A small application as one should be, but for at most one hole. */
-export async function orderApp(hole?: Hole, files: 'before' | 'behind' = 'before'): Promise<OrderApp> {
+export async function orderApp(
+  hole?: Hole,
+  { files = 'before', by = 'header' }: Ways = {},
+): Promise<OrderApp> {
   const driver = new MemoryDriver()
   const storage = createStorage({ secret: 'the secret of the order app', backends: { memory: driver } })
   await storage.ready()
@@ -54,14 +74,14 @@ export async function orderApp(hole?: Hole, files: 'before' | 'behind' = 'before
   if (hole === 'files served plainly') app.use('/files/memory', servePlainly(driver))
   if (hole === 'query tidied up') app.use('/files', tidyQuery)
   if (files === 'before') app.use('/files', serveFiles(storage))
-  app.use(whoAsks(hole))
+  app.use(whoAsks(hole, by))
   if (files === 'behind') app.use('/files', serveFiles(storage))
   app.use(routes(hole, storage, driver), answerErrors())
   return { app, storage }
 }
 
 /** The header `x-user: member of <tenant>` stands for a session. */
-function whoAsks(hole: Hole | undefined): RequestHandler {
+function whoAsks(hole: Hole | undefined, by: Ways['by']): RequestHandler {
   const memberOf = (req: Request) => /^member of (.*)$/.exec(req.get('x-user') ?? '')?.[1]
   if (hole === 'header trusted') return tenant({ resolve: fromRequest(req => req.get('x-tenant')) })
   if (hole === 'capitals folded') {
@@ -70,7 +90,8 @@ function whoAsks(hole: Hole | undefined): RequestHandler {
       verify: (req, id) => memberOf(req)?.toLowerCase() === id,
     })
   }
-  return tenant({ resolve: fromHeader('x-tenant'), verify: (req, id) => memberOf(req) === id })
+  const resolve = by === 'subdomain' ? fromSubdomain() : fromHeader('x-tenant')
+  return tenant({ resolve, verify: (req, id) => memberOf(req) === id })
 }
 
 function routes(hole: Hole | undefined, storage: Storage, driver: MemoryDriver): RequestHandler {
@@ -79,8 +100,10 @@ function routes(hole: Hole | undefined, storage: Storage, driver: MemoryDriver):
   const find = (req: Request) => rows.get(Number(req.params.id))
   const mayHave = (row: Row | undefined): row is Row =>
     row !== undefined && (hole === 'find without tenant' || row.tenant === getTenant())
-  const missing = (res: Response) =>
-    res.status(404).json({ error: { code: 'NOT_FOUND', message: 'No such order.' } })
+  const missing = (res: Response) => {
+    const message = hole === 'numbered errors' ? `Error ${randomUUID()}` : 'No such order.'
+    return res.status(404).json({ error: { code: 'NOT_FOUND', message } })
+  }
   const refuse = (res: Response, row: Row | undefined) => {
     if (row !== undefined && hole === 'telling error')
       return res.status(403).json({ error: { code: 'FORBIDDEN' } })
@@ -152,18 +175,23 @@ function routes(hole: Hole | undefined, storage: Storage, driver: MemoryDriver):
 
 function receive(hole: Hole | undefined, storage: Storage): RequestHandler {
   const rules = { folder: 'orders', accept: ['application/pdf'] }
-  if (hole === undefined || !hole.startsWith('tenant from'))
-    return multer({ storage: tenantStorage(storage, rules) }).single('file')
+  if (!hole?.startsWith('tenant ')) return multer({ storage: tenantStorage(storage, rules) }).single('file')
   const inMemory = multer({ storage: multer.memoryStorage() }).single('file')
+  let current = ''
+  const asked = (req: Request): string => {
+    if (hole === 'tenant in a global') return current
+    const wish = hole === 'tenant from the form' ? req.body.tenant : req.query.tenant
+    return wish ?? req.get('x-tenant')
+  }
   const store: RequestHandler = async (req, _res, next) => {
-    const asked = hole === 'tenant from the form' ? req.body.tenant : req.query.tenant
     const { buffer, originalname: name } = req.file!
-    const put = () => storeFile(storage, buffer, rules, { name })
-    req.file!.stored = await runWithTenant(asked ?? req.get('x-tenant'), put)
+    req.file!.stored = await runWithTenant(asked(req), () => storeFile(storage, buffer, rules, { name }))
     next()
   }
-  return (req, res, next) =>
+  return (req, res, next) => {
+    current = req.get('x-tenant') ?? ''
     inMemory(req, res, () => runWithTenant(req.get('x-tenant') ?? '', () => store(req, res, next)))
+  }
 }
 
 /** As `express.static` on the folder of the uploads. */
