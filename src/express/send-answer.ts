@@ -1,6 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
-import { finished, pipeline } from 'node:stream/promises'
+import { finished } from 'node:stream/promises'
 import type { Response } from 'express'
 import { StorageError } from '../core/errors.js'
 
@@ -29,7 +29,7 @@ function isAllHere({ bytes, length }: NonNullable<Answer['body']>): boolean {
   return bytes.readableLength === length && !bytes.readableObjectMode
 }
 
-/** Without a stream into the response, which would cost more than it sends. */
+/** Not by a stream into the response, which would cost more than it sends. */
 async function sendAtOnce(
   res: Response,
   { status, headers }: Answer,
@@ -51,13 +51,18 @@ async function sendStream(
   body: Readable,
   left: AbortSignal,
 ): Promise<void> {
-  let failure: Error | undefined
-  body.once('close', () => {
-    // Whoever closes first is the cause; the pipeline then closes the other one.
-    if (left.aborted || body.readableEnded) return
-    failure = body.errored ?? new StorageError('ERR_BACKEND', 'The body of the file ended early.')
-  })
+  const leave = () => body.destroy()
+  left.addEventListener('abort', leave)
   res.writeHead(status, headers)
-  await pipeline(body, res).catch(() => {})
-  if (failure !== undefined) throw failure
+  body.pipe(res)
+  try {
+    await finished(body)
+  } catch (error) {
+    if (left.aborted) return
+    throw (
+      body.errored ?? new StorageError('ERR_BACKEND', 'The body of the file ended early.', { cause: error })
+    )
+  } finally {
+    left.removeEventListener('abort', leave)
+  }
 }
