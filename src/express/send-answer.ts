@@ -1,6 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
-import { finished, pipeline } from 'node:stream/promises'
+import { finished } from 'node:stream/promises'
 import type { Response } from 'express'
 import { StorageError } from '../core/errors.js'
 
@@ -29,7 +29,7 @@ function isAllHere({ bytes, length }: NonNullable<Answer['body']>): boolean {
   return bytes.readableLength === length && !bytes.readableObjectMode
 }
 
-/** Without a stream into the response, which would cost more than it sends. */
+/** Not by a stream into the response, which would cost more than it sends. */
 async function sendAtOnce(
   res: Response,
   { status, headers }: Answer,
@@ -51,23 +51,27 @@ async function sendStream(
   { bytes, length }: NonNullable<Answer['body']>,
   left: AbortSignal,
 ): Promise<void> {
-  let failure: Error | undefined
+  const leave = () => bytes.destroy()
+  left.addEventListener('abort', leave)
   let sent = 0
-  const early = () => new StorageError('ERR_BACKEND', 'The body of the file ended early.')
   bytes.on('data', chunk => {
     sent += chunk.length
   })
-  // Before the pipeline ends the response: a reader who was promised more bytes would wait for them.
-  bytes.once('end', () => {
-    if (sent === length) return
-    failure = early()
-    res.destroy()
-  })
-  bytes.once('close', () => {
-    // Whoever closes first is the cause; the pipeline then closes the other one.
-    if (!left.aborted && !bytes.readableEnded) failure = bytes.errored ?? early()
-  })
+  // Before the pipe ends the response: a reader who was promised more bytes would wait for them.
+  bytes.once('end', () => sent === length || res.destroy())
   res.writeHead(status, headers)
-  await pipeline(bytes, res).catch(() => {})
-  if (failure !== undefined) throw failure
+  bytes.pipe(res)
+  try {
+    await finished(bytes)
+  } catch (error) {
+    if (!left.aborted) throw bytes.errored ?? endedEarly(error)
+    return
+  } finally {
+    left.removeEventListener('abort', leave)
+  }
+  if (sent !== length) throw endedEarly()
+}
+
+function endedEarly(cause?: unknown): StorageError {
+  return new StorageError('ERR_BACKEND', 'The body of the file ended early.', { cause })
 }

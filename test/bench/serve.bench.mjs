@@ -19,21 +19,21 @@ import { serveFiles } from 'tenant-files/express'
 const GATE = 0.9
 const KIB = 1024
 const [SMALL, BIG] = [20 * KIB, 20 * KIB * KIB]
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 9)
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 41)
 const CASES = [
-  { name: '20 KiB', size: SMALL, requests: 2000, connections: 16 },
+  { name: '20 KiB', size: SMALL, requests: 400, connections: 16 },
   {
     name: '20 KiB, a range of 10 KiB',
     size: SMALL,
-    requests: 2000,
+    requests: 400,
     connections: 16,
     range: [5000, 10 * KIB],
   },
-  { name: '20 MiB', size: BIG, requests: 20, connections: 4 },
+  { name: '20 MiB', size: BIG, requests: 8, connections: 4 },
   {
     name: '20 MiB, a range of 1 MiB',
     size: BIG,
-    requests: 200,
+    requests: 60,
     connections: 4,
     range: [9 * KIB * KIB, KIB * KIB],
   },
@@ -132,10 +132,10 @@ async function storeFiles(root) {
 
 async function compare(each, servers, addresses) {
   const results = new Map(servers.map(({ way }) => [way, []]))
-  for (let round = -1; round < ROUNDS; round++) {
+  for (let round = -3; round < ROUNDS; round++) {
     for (const server of round % 2 === 0 ? servers : servers.toReversed()) {
       const result = await run(each, server, addresses.get(each.size)[server.way])
-      if (round >= 0) results.get(server.way).push(result) // the first round warms up
+      if (round >= 0) results.get(server.way).push(result) // the first rounds warm up
     }
   }
   const [ours, theirs] = servers.map(({ way }) => results.get(way))

@@ -1,4 +1,4 @@
-import { constants } from 'node:fs'
+import { constants, realpathSync } from 'node:fs'
 import { lstat, realpath } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { StorageError } from '../../core/errors.js'
@@ -56,19 +56,22 @@ export class GuardedRoot {
     return path
   }
 
-  /**
-   * Opens an object for reading; the caller closes it. Its path is looked at meanwhile, and nothing has been read
-   * when it turns out to be a wrong one.
-   *
-   * @throws ERR_KEY_INVALID
-   */
+  /** Opens an object for reading; the caller closes it. @throws ERR_KEY_INVALID before anything was read */
   async openFile(key: string): Promise<number> {
     const path = this.#join(key)
-    const [file, checked] = await Promise.allSettled([openFile(path, READ_ONLY), this.#assertStraight(path)])
-    if (file.status === 'fulfilled' && checked.status === 'rejected') closeFile(file.value)
-    if (checked.status === 'rejected') throw checked.reason
-    if (file.status === 'rejected') throw file.reason
-    return file.value
+    if (this.#foldsCase) await this.#assertStraight(path)
+    const file = await openFile(path, READ_ONLY).catch(async error => {
+      await assertNoLink(path)
+      throw error
+    })
+    try {
+      // Opening has just walked the whole path, so that looking at it once more waits for no disk.
+      if (realpathSync.native(path) !== path) throw invalidKey()
+    } catch (error) {
+      closeFile(file)
+      throw error
+    }
+    return file
   }
 
   #join(key: string): string {

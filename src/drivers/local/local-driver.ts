@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { constants, type Stats } from 'node:fs'
+import { constants, fstatSync, type Stats } from 'node:fs'
 import { copyFile, lstat, rm, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { throwIfAborted } from '../../core/abort.js'
@@ -24,7 +24,7 @@ import { listFolder } from './folder-listing.js'
 import { GuardedRoot } from './guarded-root.js'
 import { cannotHold, fileSystemError, hasCode, notFound } from './local-errors.js'
 import { makeFolder } from './make-folder.js'
-import { closeFile, readOpenFile, statFile } from './open-file.js'
+import { closeFile, readOpenFile } from './open-file.js'
 import { headersOf, type ObjectHeaders, type Sidecar, Sidecars } from './sidecar.js'
 
 /** Where {@link LocalDriver} keeps its files. */
@@ -114,7 +114,7 @@ export class LocalDriver implements Driver {
     sidecar: Promise<Sidecar | undefined>,
     { range: asked, signal }: GetOptions,
   ): Promise<GetResult> {
-    const stats = await statFile(file)
+    const stats = fstatSync(file) // no wait: what has just been opened is in memory
     if (!stats.isFile()) throw notFound()
     const info = infoOf(stats, headersOf(key, stats, await sidecar))
     const range = asked && resolveRange(asked, stats.size)

@@ -1,4 +1,4 @@
-import { close, createReadStream, fstat, open, read } from 'node:fs'
+import { close, closeSync, createReadStream, open, read } from 'node:fs'
 import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { StorageError } from '../../core/errors.js'
@@ -6,7 +6,6 @@ import { StorageError } from '../../core/errors.js'
 // Plain descriptors instead of FileHandles, and callbacks below: per request they cost less than half of the CPU
 // (test/bench/serve.bench.mjs).
 export const openFile = promisify(open)
-export const statFile = promisify(fstat)
 const readFile = promisify(read)
 
 /** A part of this size is read in one step: a stream would cost more than the reading. */
@@ -34,7 +33,7 @@ export async function readOpenFile(
     return createReadStream('', { fd: file, start, end: start + length - 1, highWaterMark: STEP, signal })
   }
   const bytes = await readPart(file, start, length)
-  closeFile(file)
+  closeSync(file) // waits for nothing: what was only read has nothing to write back
   return filled(bytes)
 }
 
