@@ -1,6 +1,7 @@
 import express, { type ErrorRequestHandler, type Express } from 'express'
 import type { Storage } from 'tenant-files'
 import { answerErrors, fromRequest, serveFiles, tenant } from 'tenant-files/express'
+import { staticUrls } from 'tenant-files/upload'
 import { type DataSource, EntityNotFoundError } from 'typeorm'
 import { BlogPicture } from './entities/blog-picture.js'
 import { ClassBundle } from './entities/class-bundle.js'
@@ -17,13 +18,14 @@ export function createApp(storage: Storage, dataSource: DataSource): Express {
 
   app.use('/files', serveFiles(storage)) // before tenant(): the verified address names the tenant
 
-  app.get('/', signInPage)
+  const stylesheet = staticUrls(storage)('desk.css')
+  app.get('/', signInPage(stylesheet))
   const desk = express.Router({ mergeParams: true })
   desk.use('/order-files', fileRoutes(storage, dataSource, OrderFile))
   desk.use('/class-bundles', fileRoutes(storage, dataSource, ClassBundle))
   desk.use('/blog-pictures', fileRoutes(storage, dataSource, BlogPicture))
   desk.use('/tickets', ticketRoutes(storage, dataSource))
-  desk.get('/', deskPage(dataSource))
+  desk.get('/', deskPage(dataSource, stylesheet))
   app.use(
     '/:tenant',
     tenant({ resolve: fromRequest(req => String(req.params.tenant)), verify: mayActFor }),

@@ -1,15 +1,18 @@
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Express } from 'express'
 import type { Storage } from 'tenant-files'
 import { storageFromEnv } from 'tenant-files/env'
 import { withFiles } from 'tenant-files/typeorm'
+import { pushStatic } from 'tenant-files/upload'
 import { DataSource, type DataSourceOptions } from 'typeorm'
 import { createApp } from './app.js'
 import { BlogPicture } from './entities/blog-picture.js'
 import { ClassBundle } from './entities/class-bundle.js'
 import { OrderFile } from './entities/order-file.js'
 import { Message, MessageAttachment, Ticket, TicketAttachment } from './entities/ticket.js'
+import { shipped } from './shipped.js'
 import { sqliteOptions } from './sqlite.js'
 
 /** The running application and what it stands on. */
@@ -28,6 +31,8 @@ export async function startDesk(env: Record<string, string | undefined>): Promis
   const storage = storageFromEnv({}, env)
   const dataSource = withFiles(storage, new DataSource(databaseOf(env)))
   await dataSource.initialize()
+  // A real application does this when it is deployed, once, and not at every start.
+  await pushStatic(storage, fileURLToPath(shipped('static')))
   const close = async () => {
     await dataSource.destroy()
     await storage.close()

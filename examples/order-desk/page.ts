@@ -13,19 +13,21 @@ const FORMS: readonly [string, string, EntityTarget<OrderFile>][] = [
 ]
 
 /** Signs a stand-in user in, by a cookie: `/?as=anna`. */
-export const signInPage: RequestHandler = (req, res) => {
-  const user = USER_NAMES.find(name => name === req.query.as)
-  if (user !== undefined) res.cookie('user', user, { httpOnly: true, sameSite: 'lax' })
-  const links = USER_NAMES.map(name => `<li><a href="/?as=${name}">sign in as ${name}</a></li>`)
-  const hint =
-    user === undefined
-      ? ''
-      : `<p>You are ${user}. Open <a href="/acme">acme</a> (Anna's) or <a href="/globex">globex</a> (Bela's).</p>`
-  res.send(html('Order desk', `<ul>${links.join('')}</ul>${hint}`))
+export function signInPage(stylesheet: string): RequestHandler {
+  return (req, res) => {
+    const user = USER_NAMES.find(name => name === req.query.as)
+    if (user !== undefined) res.cookie('user', user, { httpOnly: true, sameSite: 'lax' })
+    const links = USER_NAMES.map(name => `<li><a href="/?as=${name}">sign in as ${name}</a></li>`)
+    const hint =
+      user === undefined
+        ? ''
+        : `<p>You are ${user}. Open <a href="/acme">acme</a> (Anna's) or <a href="/globex">globex</a> (Bela's).</p>`
+    res.send(html('Order desk', stylesheet, `<ul>${links.join('')}</ul>${hint}`))
+  }
 }
 
 /** One tenant's files, with a form for each kind. */
-export function deskPage(dataSource: DataSource): RequestHandler {
+export function deskPage(dataSource: DataSource, stylesheet: string): RequestHandler {
   return async (_req, res) => {
     const tenant = getTenant()
     const sections = await Promise.all(
@@ -34,7 +36,7 @@ export function deskPage(dataSource: DataSource): RequestHandler {
         return section(`/${tenant}/${path}`, title, rows)
       }),
     )
-    res.send(html(`Order desk of ${tenant}`, sections.join('')))
+    res.send(html(`Order desk of ${tenant}`, stylesheet, sections.join('')))
   }
 }
 
@@ -50,8 +52,8 @@ function section(action: string, title: string, rows: OrderFile[]): string {
   return `<h2>${title}</h2><ul>${items.join('') || '<li>none yet</li>'}</ul>${form}`
 }
 
-function html(title: string, body: string): string {
-  return `<!doctype html><html lang="en"><meta charset="utf-8"><title>${title}</title><style>body{font:16px system-ui;max-width:45rem;margin:2rem auto;padding:0 1rem}</style><h1>${title}</h1>${body}</html>`
+function html(title: string, stylesheet: string, body: string): string {
+  return `<!doctype html><html lang="en"><meta charset="utf-8"><title>${title}</title><link rel="stylesheet" href="${escapeHtml(stylesheet)}"><h1>${title}</h1>${body}</html>`
 }
 
 function escapeHtml(text: string): string {

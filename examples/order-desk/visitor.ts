@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises'
-
-const FILES = new URL(import.meta.url.includes('/dist/') ? '../files/' : './files/', import.meta.url)
+import { shipped } from './shipped.js'
 
 /** A file that ships with the example. */
 export async function sample(name: string): Promise<Buffer> {
-  return readFile(new URL(name, FILES))
+  return readFile(shipped(`files/${name}`))
 }
 
 /** Somebody with a browser: signed in or not, and nothing else up their sleeve. */

@@ -83,6 +83,8 @@ class Tour {
     assert.equal(answer.status, 200)
     assert.ok(!file.url.includes('?'))
     this.#say(`The blog picture is there for everyone: ${file.url}`)
+    const style = await this.#linkedStyle()
+    this.#say(`The pages take their stylesheet from the static disk: ${style}`)
   }
 
   async otherTenantsGetNothing({ id }: Row): Promise<void> {
@@ -143,6 +145,16 @@ class Tour {
     assert.equal(await orders.count(), before)
     const pending = await dataSource.query("SELECT state FROM file_ledger WHERE state = 'pending'")
     assert.equal(pending.length, 1)
+  }
+
+  async #linkedStyle(): Promise<string> {
+    const page = await (await this.#stranger.get('/')).text()
+    const url = /<link rel="stylesheet" href="([^"]+)">/.exec(page)?.[1] ?? ''
+    const style = await this.#stranger.get(url)
+    assert.equal(style.status, 200)
+    assert.equal(style.headers.get('content-type'), 'text/css; charset=utf-8')
+    assert.match(await style.text(), /^body \{/)
+    return url
   }
 
   async #showRows(): Promise<void> {

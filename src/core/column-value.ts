@@ -1,6 +1,7 @@
 import { StorageError } from './errors.js'
 import {
   columnTextOf,
+  type MintOptions,
   mintStoredFile,
   type StoredFile,
   type StoredFileData,
@@ -19,11 +20,15 @@ export function toColumnText(file: StoredFile): string {
  * Reads the text of a file column. Never throws: a row must load whatever is in it. Text that cannot be read
  * gives a file whose `url` throws, and that is written back to the letter.
  */
-export function fromColumnText(home: StoredFileHome, text: string): StoredFile {
+export function fromColumnText(
+  home: StoredFileHome,
+  text: string,
+  options: Pick<MintOptions, 'column' | 'resolve'> = {},
+): StoredFile {
   const data = decode(text)
   return data === undefined
-    ? mintStoredFile(unreadable, UNKNOWN, text)
-    : mintStoredFile(home, data, text === encode(data) ? undefined : text)
+    ? mintStoredFile(unreadable, UNKNOWN, { columnText: text })
+    : mintStoredFile(home, data, { ...options, columnText: text === encode(data) ? undefined : text })
 }
 
 function encode(file: StoredFileData): string {

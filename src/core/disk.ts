@@ -1,9 +1,14 @@
 import type { Backends } from './backends.js'
 import { endBody, takeBody } from './body.js'
+import { DiskAccess } from './disk-access.js'
+import type { DiskOptions } from './disk-options.js'
+import { DiskUrls, type UrlTarget } from './disk-urls.js'
 import type {
+  CopyOptions,
   Driver,
   GetOptions,
   GetResult,
+  KeepOptions,
   ObjectEntry,
   ObjectInfo,
   OperationOptions,
@@ -11,41 +16,28 @@ import type {
   PutOptions,
   PutResult,
 } from './driver.js'
+import type { EnvironmentTag } from './environment-tag.js'
 import { StorageError } from './errors.js'
 import { publish } from './events.js'
-import { assertObjectKey, keyPrefix, SHARED_TENANT, type Tenancy } from './key.js'
+import { keepOptionsOf } from './keep-options.js'
 import { objectHeaders } from './object-headers.js'
 import type { ProxyUrls } from './proxy-url.js'
 import { scopeDriver } from './scoped-driver.js'
-import type { FileAddress } from './stored-file.js'
-import { getTenant, isSystem, tryGetTenant } from './tenant.js'
-import { answerOf, type FileFacts, factsOf } from './url-answer.js'
-import type { UrlPolicy, UrlRequest } from './url-policy.js'
-
-/** A logical area with its rules. */
-export interface DiskOptions {
-  /** The first segments of its object keys, for example `media`. Locations may not nest. */
-  location: string
-  /** Private files are reached by signed URLs only; public ones have permanent addresses. */
-  visibility: 'private' | 'public'
-  /**
-   * `required`: every key belongs to one tenant. `shared`: every tenant reads, `runAsSystem` writes. `none`: no
-   * tenant segment, for what the application itself ships.
-   */
-  tenancy: Tenancy
-  /** Whether `put` may replace an object. Default: `refuse`. */
-  overwrite?: 'refuse' | 'allow'
-  /** The life of signed URLs in seconds, unless a rule or the call says otherwise. */
-  expiresIn?: number
-}
+import { type FileAddress, urlMemoOf } from './stored-file.js'
+import { type FileFacts, factsOf } from './url-answer.js'
+import type { ColumnUrls, UrlPolicy, UrlRequest } from './url-policy.js'
 
 /** What a disk needs of its storage. */
 export interface DiskContext {
   readonly backends: Backends
   readonly proxyUrls: ProxyUrls
   readonly urlPolicy: UrlPolicy
+  /** Refuses writes to what belongs to another environment; absent where the storage has none. */
+  readonly environment?: EnvironmentTag
   /** The name of the backend that new files of this tenant go to. */
-  writeTo(tenant: string | null): string
+  readonly writeTo: (tenant: string | null) => string
+  /** The same, where it is the same for every tenant. */
+  readonly onlyBackend: string | undefined
 }
 
 /**
@@ -59,11 +51,16 @@ export class Disk {
   readonly name: string
   readonly options: Readonly<DiskOptions>
   readonly #context: DiskContext
+  readonly #access: DiskAccess
+  readonly #urls: DiskUrls
 
+  /** @throws ERR_CONFIG for a CDN in front of no backend */
   constructor(name: string, options: DiskOptions, context: DiskContext) {
     this.name = name
     this.options = Object.freeze({ ...options })
     this.#context = context
+    this.#access = new DiskAccess(name, this.options, context.writeTo)
+    this.#urls = new DiskUrls(name, this.options, context)
   }
 
   /**
@@ -80,10 +77,16 @@ export class Disk {
     takeBody(body)
     try {
       const address = this.address(target, 'put')
-      const headers = objectHeaders(options)
+      const headers = objectHeaders({
+        ...options,
+        cacheControl: options.cacheControl ?? this.options.cacheControl,
+      })
       const ifNoneMatch = this.options.overwrite === 'allow' ? options.ifNoneMatch : '*'
-      const driver = await this.#driver(address)
-      const stored = await driver.put(address.key, body, { ...options, ...headers, ifNoneMatch })
+      const { storageClass, encryption, ...rest } = options
+      const driver = await this.#driverToWrite(address)
+      const kept = this.#kept(address, driver, { storageClass, encryption })
+      const stored = await driver.put(address.key, body, { ...rest, ...headers, ...kept, ifNoneMatch })
+      if (ifNoneMatch === undefined) await this.#purge(address)
       return { ...address, ...stored }
     } finally {
       endBody(body)
@@ -105,7 +108,8 @@ export class Disk {
   /** Deletes an object; one that is not there is no error. @throws ERR_SYSTEM_REQUIRED */
   async delete(target: string | FileAddress, options?: OperationOptions): Promise<void> {
     const address = this.address(target, 'delete')
-    await (await this.#driver(address)).delete(address.key, options)
+    await (await this.#driverToWrite(address)).delete(address.key, options)
+    await this.#purge(address)
   }
 
   /**
@@ -113,14 +117,19 @@ export class Disk {
    *
    * @throws ERR_FILE_NOT_FOUND, ERR_SYSTEM_REQUIRED, ERR_FILE_EXISTS where the disk does not allow to overwrite
    */
-  async copy(target: string | FileAddress, toKey: string, options?: OperationOptions): Promise<FileAddress> {
+  async copy(
+    target: string | FileAddress,
+    toKey: string,
+    { signal, ...options }: CopyOptions = {},
+  ): Promise<FileAddress> {
     const address = this.address(target, 'copy')
-    // Before anything is asked about the other key.
-    assertObjectKey(this.objectKey(address))
-    const driver = await this.#driver(address)
-    if (this.options.overwrite !== 'allow') await assertFree(driver, toKey, options)
-    await driver.copy(address.key, toKey, options)
-    return { ...address, key: toKey }
+    this.objectKey(address) // judged before anything is asked about the other key
+    const driver = await this.#driverToWrite(address)
+    if (this.options.overwrite !== 'allow') await assertFree(driver, toKey, { signal })
+    await driver.copy(address.key, toKey, { signal, ...this.#kept(address, driver, options) })
+    const copy = { ...address, key: toKey }
+    if (this.options.overwrite === 'allow') await this.#purge(copy)
+    return copy
   }
 
   /**
@@ -128,12 +137,7 @@ export class Disk {
    * files go to. Whoever reads the entries later, and as whom, changes nothing.
    */
   list(prefix = '', options?: OperationOptions): AsyncGenerator<ObjectEntry> {
-    const tenant = this.#owner()
-    return this.#list(
-      { disk: this.name, backend: this.#context.writeTo(tenant), tenant, key: '' },
-      prefix,
-      options,
-    )
+    return this.#list(this.#access.newAddress(''), prefix, options)
   }
 
   async *#list(
@@ -147,11 +151,21 @@ export class Disk {
 
   /** The permanent address of a public file, the signed one of a private file. @throws ERR_NOT_READY */
   url(target: string | (FileAddress & FileFacts), facts: FileFacts = factsOf(target)): string {
-    if (this.options.visibility === 'private') return this.signedUrl(target, {}, facts)
-    const address = typeof target === 'string' ? this.address(target, 'url') : this.#own(target)
-    const objectKey = this.objectKey(address)
-    const driver = this.#context.backends.get(address.backend)
-    return driver.publicUrl?.(objectKey) ?? this.#context.proxyUrls.permanent(address.backend, objectKey)
+    if (this.options.visibility === 'private') return this.#signedOnce(target, facts)
+    const address = typeof target === 'string' ? this.address(target, 'url') : this.#access.own(target)
+    return this.#urls.permanent(address.backend, this.objectKey(address))
+  }
+
+  /** What was signed for a file is handed out again while its window lasts. */
+  #signedOnce(target: string | (FileAddress & FileFacts), facts: FileFacts): string {
+    const address = this.address(target, 'signedUrl')
+    const memo = facts === target ? urlMemoOf(target) : undefined
+    const known = memo?.last
+    const now = Date.now()
+    if (known?.by === this && known.from <= now && now < known.until) return known.url
+    const signed = this.#urls.signed(this.#target(address, facts, urlMemoOf(target)?.column), {})
+    if (memo !== undefined) memo.last = { ...signed, by: this }
+    return signed.url
   }
 
   /** A signed address. @throws ERR_NOT_READY, ERR_CONFIG for an `expiresIn` that is none or above the cap */
@@ -161,30 +175,26 @@ export class Disk {
     facts: FileFacts = factsOf(target),
   ): string {
     const address = this.address(target, 'signedUrl')
-    const { backends, proxyUrls, urlPolicy } = this.#context
-    const file = { disk: this.name, type: facts.type }
-    const { expiresIn, at, maxAge, disposition } = urlPolicy.lifeOf(
-      file,
-      this.options.expiresIn,
-      request,
-      Date.now(),
-    )
-    const objectKey = this.objectKey(address)
-    const { contentType, contentDisposition } = answerOf(facts, disposition, request.filename)
-    const driver = backends.get(address.backend)
-    if (driver.signUrl === undefined) {
-      const expires = at / 1000 + expiresIn
-      return proxyUrls.sign(address.backend, objectKey, { expires, contentType, contentDisposition })
-    }
-    const cacheControl = `private, max-age=${maxAge}`
-    return driver.signUrl(objectKey, {
-      method: 'GET',
-      expiresIn,
-      at,
-      contentType,
-      contentDisposition,
-      cacheControl,
+    return this.#urls.signed(this.#target(address, facts, urlMemoOf(target)?.column), request).url
+  }
+
+  /**
+   * Signed addresses of many files, in their order. Waits for backends that are not open yet, and for those that must
+   * ask a service for a signature.
+   *
+   * @throws as {@link signedUrl}; one file that is not the caller's fails them all
+   * @example
+   * const urls = await storage.disk('media').signMany(orders.map(order => order.file), { expiresIn: 300 })
+   */
+  async signMany(
+    targets: readonly (string | (FileAddress & FileFacts))[],
+    request: UrlRequest = {},
+  ): Promise<string[]> {
+    const found = targets.map(target => {
+      const address = this.address(target, 'signMany')
+      return this.#target(address, factsOf(target), urlMemoOf(target)?.column)
     })
+    return Promise.all(found.map(target => this.#urls.signedRemotely(target, request)))
   }
 
   /**
@@ -193,74 +203,59 @@ export class Disk {
    * @throws ERR_TENANT_REQUIRED, ERR_TENANT_MISMATCH, ERR_SYSTEM_REQUIRED, ERR_DISK_UNKNOWN
    */
   address(target: string | FileAddress, operation: string): FileAddress {
-    if (isWrite(operation) && this.options.tenancy !== 'required') this.assertWritable()
-    if (typeof target !== 'string') return this.#mine(target, operation)
-    const tenant = this.#owner()
-    return { disk: this.name, backend: this.#context.writeTo(tenant), tenant, key: target }
+    return this.#access.address(target, operation)
   }
 
   /** Whether the caller may write here at all; asked before a byte is read. @throws ERR_TENANT_REQUIRED, ERR_SYSTEM_REQUIRED */
   assertWritable(): void {
-    if (this.options.tenancy === 'required') getTenant()
-    else if (!isSystem()) {
-      throw new StorageError(
-        'ERR_SYSTEM_REQUIRED',
-        `The disk "${this.name}" belongs to no single tenant: write to it under runAsSystem(reason, fn).`,
-      )
-    }
+    this.#access.assertWritable()
   }
 
   /** Opens the backend that the caller's new files go to. @throws ERR_TENANT_REQUIRED, and the backend's errors */
   async ready(): Promise<void> {
-    await this.#context.backends.open(this.#context.writeTo(this.#owner()))
+    const backend = this.#context.writeTo(this.#access.owner())
+    await this.#context.backends.open(backend)
+    await this.#context.environment?.assertOurs(backend)
+  }
+
+  /** Gets ready to make URLs; `storage.ready()` calls it. @throws ERR_CONFIG for a CDN that its backend cannot stand behind */
+  async readyUrls(): Promise<void> {
+    await this.#urls.ready()
   }
 
   /** The whole key of an object, as its backend knows it. @throws ERR_KEY_INVALID, ERR_TENANT_INVALID */
   objectKey(address: FileAddress): string {
-    assertObjectKey(address.key)
-    const objectKey = keyPrefix(this.options, address.tenant) + address.key
-    assertObjectKey(objectKey)
-    return objectKey
+    return this.#access.objectKey(address)
   }
 
   async #driver(address: FileAddress): Promise<Driver> {
     const driver = await this.#context.backends.open(address.backend)
-    return scopeDriver(driver, keyPrefix(this.options, address.tenant))
+    return scopeDriver(driver, this.#access.prefix(address.tenant))
   }
 
-  #owner(): string | null {
-    if (this.options.tenancy === 'none') return null
-    return this.options.tenancy === 'shared' ? SHARED_TENANT : getTenant()
+  async #driverToWrite(address: FileAddress): Promise<Driver> {
+    await this.#context.environment?.assertOurs(address.backend)
+    return this.#driver(address)
   }
 
-  #own(address: FileAddress): FileAddress {
-    const { disk, backend, tenant, key } = address
-    if (disk !== this.name)
-      throw new StorageError(
-        'ERR_DISK_UNKNOWN',
-        `This file lies on the disk "${disk}", not on "${this.name}".`,
-      )
-    if (this.options.tenancy !== 'required' && tenant !== this.#owner()) throw notYours()
-    return { disk, backend, tenant, key }
+  /** What the CDN still holds of an object that was replaced or deleted. Its failure is no failure of that. */
+  async #purge(address: FileAddress): Promise<void> {
+    const objectKey = this.objectKey(address)
+    try {
+      await this.#urls.purge(address.backend, objectKey)
+    } catch (error) {
+      publish('leftover', { backend: address.backend, key: objectKey, error })
+    }
   }
 
-  #mine(target: FileAddress, operation: string): FileAddress {
-    const address = this.#own(target)
-    if (this.options.tenancy !== 'required' || isSystem()) return address
-    if (address.tenant === getTenant()) return address
-    const { disk, backend, tenant: owner, key } = address
-    publish('denied', { disk, backend, operation, tenant: tryGetTenant() ?? null, owner, key })
-    throw notYours()
+  #kept({ tenant }: FileAddress, { capabilities }: Driver, call: KeepOptions): KeepOptions {
+    return keepOptionsOf(this.options, call, tenant, capabilities)
   }
-}
 
-/** To a stranger, what is not theirs is not there. */
-function notYours(): StorageError {
-  return new StorageError('ERR_TENANT_MISMATCH', 'There is no such file.')
-}
-
-function isWrite(operation: string): boolean {
-  return operation === 'put' || operation === 'delete' || operation === 'copy'
+  #target(address: FileAddress, facts: FileFacts, column: ColumnUrls | undefined): UrlTarget {
+    const { backend, tenant } = address
+    return { backend, tenant, objectKey: this.#access.objectKey(address), facts, column }
+  }
 }
 
 /** No backend copies under a condition, so this is a look and not a lock. New keys are random anyway. */

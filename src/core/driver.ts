@@ -51,7 +51,19 @@ export interface Driver {
    */
   signUrl?(key: string, options: SignUrlOptions): string
 
-  /** The permanent address of an object in a public disk; absent where only `serveFiles` can reach it. */
+  /** The same by asking a service for the signature, for credentials that hold no key of their own. */
+  signUrlRemotely?(key: string, options: SignUrlOptions): Promise<string>
+
+  /**
+   * How many seconds a URL signed for `at` (milliseconds since 1970) can live: what is left of the credentials then.
+   * Absent where they last for ever. At least 1.
+   */
+  signableFor?(at: number): number
+
+  /**
+   * The address of an object without a signature, which answers only where the bucket lets everybody read. A disk uses
+   * it when it says so (`cdn: { mode: 'public' }`).
+   */
   publicUrl?(key: string): string
 
   /** Ends sockets and timers. */
@@ -101,7 +113,7 @@ export interface KeepOptions {
   encryption?: ObjectEncryption
 }
 
-/** A copy inherits neither storage class nor encryption: where they matter they are said again. */
+/** A copy need not inherit storage class and encryption (on S3 it does not): where they matter they are said again. */
 export interface CopyOptions extends OperationOptions, KeepOptions {}
 
 export interface PutOptions extends OperationOptions, KeepOptions {

@@ -3,9 +3,14 @@
  *
  * @module
  */
+export { throwIfAborted } from './abort.js'
 export { type BackendSource, Backends } from './backends.js'
+export { type BodyOptions, endBody, readBody, takeBody } from './body.js'
+export { resolveRange } from './byte-range.js'
+export type { CdnOptions, CdnSigner } from './cdn.js'
 export { contentDisposition, type Disposition } from './content-disposition.js'
-export { Disk, type DiskContext, type DiskOptions } from './disk.js'
+export { Disk, type DiskContext } from './disk.js'
+export type { DiskOptions } from './disk-options.js'
 export type {
   ByteRange,
   CopyOptions,
@@ -27,7 +32,8 @@ export type {
 export { StorageError, type StorageErrorCode, type StorageErrorDetails } from './errors.js'
 export { onStorageEvent, type StorageEvent, type StorageEvents } from './events.js'
 export { assertFileName } from './file-name.js'
-export { assertObjectKey, assertTenantId, SHARED_TENANT, type Tenancy } from './key.js'
+export type { DiskEncryption, DiskKeepOptions } from './keep-options.js'
+export { assertListPrefix, assertObjectKey, assertTenantId, SHARED_TENANT, type Tenancy } from './key.js'
 export { type Ledger, nullLedger, type StagedUpload, type StageEntry } from './ledger.js'
 export { LedgerRegistry, type LedgerResolver, type LedgerSlot } from './ledger-registry.js'
 export { acceptsType, type FileRules, type ResolvedRules, resolveRules } from './rules.js'
@@ -48,4 +54,11 @@ export {
   type StoredFileJson,
 } from './stored-file.js'
 export { getTenant, isSystem, runAsSystem, runWithTenant, tryGetTenant } from './tenant.js'
-export type { UrlOptions, UrlRequest, UrlRule } from './url-policy.js'
+export type { FileFacts } from './url-answer.js'
+export {
+  type ColumnUrls,
+  DOCUMENTS_FOR_A_DAY,
+  type UrlOptions,
+  type UrlRequest,
+  type UrlRule,
+} from './url-policy.js'

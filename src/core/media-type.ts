@@ -46,6 +46,11 @@ export function isActiveType(type: string): boolean {
   return !TYPE.test(essence) || type.includes(',') || ACTIVE_TYPES.has(essence) || essence.endsWith('+xml')
 }
 
+/** Whether a text is one plain type, without parameters. */
+export function isMediaType(type: string): boolean {
+  return TYPE.test(type)
+}
+
 /** Whether `pattern` is `type/subtype`, `type/*` or the pattern for everything. */
 export function isTypePattern(pattern: string): boolean {
   return PATTERN.test(pattern)

@@ -12,6 +12,8 @@ export interface UrlGrant {
     readonly expires: number
     readonly contentType: string | undefined
     readonly contentDisposition: string | undefined
+    /** Permits HEAD only. */
+    readonly method?: 'HEAD'
   }
 }
 
@@ -20,9 +22,9 @@ const MIN_SECRET_LENGTH = 16
 
 /**
  * Addresses that `serveFiles` answers, for backends that serve none themselves. A signed one is bound to its
- * backend, object (and with it tenant and disk), expiry, type and disposition: changing any of them breaks it.
+ * backend, object (and with it tenant and disk), expiry, type, disposition and method: changing any of them breaks it.
  *
- *     /files/<backend>/<object key>?expires=…&type=…&disposition=…&signature=…
+ *     /files/<backend>/<object key>?expires=…&type=…&disposition=…&method=…&signature=…
  */
 export class ProxyUrls {
   readonly #secrets: readonly string[]
@@ -97,6 +99,7 @@ function signedTail(grant: UrlGrant, secret: string): string {
   if (signed?.contentType !== undefined) query.set('type', signed.contentType)
   if (signed?.contentDisposition !== undefined) query.set('disposition', signed.contentDisposition)
   const unsigned = `${pathOf(backend, objectKey)}?${query}`
+  if (signed?.method !== undefined) query.set('method', signed.method)
   // The label keeps this use of the secret apart from every other: no ticket is ever a valid URL.
   const mac = createHmac('sha256', secret).update(`tenant-files:url:v1\n${unsigned}`).digest()
   return `${unsigned}&signature=${mac.subarray(0, SIGNATURE_BYTES).toString('base64url')}`
@@ -116,6 +119,7 @@ function readQuery(query: URLSearchParams): NonNullable<UrlGrant['signed']> {
     expires: Number(query.get('expires')),
     contentType: query.get('type') ?? undefined,
     contentDisposition: query.get('disposition') ?? undefined,
+    ...(query.get('method') === 'HEAD' ? { method: 'HEAD' } : {}),
   }
 }
 

@@ -1,7 +1,9 @@
+import type { Disposition } from './content-disposition.js'
 import { StorageError } from './errors.js'
 import { assertPathOfWords } from './key.js'
 import { isTypePattern, matchesType } from './media-type.js'
 import { parseSize } from './size.js'
+import { assertDisposition, assertSeconds } from './url-policy.js'
 
 /** What a file column accepts. One object serves the column, the Multer engine and {@link storeFile}. */
 export interface FileRules {
@@ -18,6 +20,12 @@ export interface FileRules {
   maxSize?: number | string
   /** What to do with a file of no bytes. Default: `refuse`. */
   empty?: 'refuse' | 'accept'
+  /** The life of the files' signed URLs in seconds. Default: as rules, disk and storage say. */
+  expiresIn?: number
+  /** Whether browsers show the files or save them. Default: as rules say, else shown; active content is saved. */
+  disposition?: Disposition
+  /** Entity and property that the files are for, so that URL rules can name it: `OrderFile.file`. `rulesOf` sets it. */
+  field?: string
 }
 
 /** {@link FileRules} with every default filled in; frozen. */
@@ -28,10 +36,13 @@ export interface ResolvedRules {
   /** In bytes. */
   readonly maxSize: number
   readonly empty: 'refuse' | 'accept'
+  readonly expiresIn?: number
+  readonly disposition?: Disposition
+  readonly field?: string
 }
 
 const DEFAULT_MAX_SIZE = '50mb'
-const RULES = ['disk', 'folder', 'accept', 'maxSize', 'empty']
+const RULES = ['disk', 'folder', 'accept', 'maxSize', 'empty', 'expiresIn', 'disposition', 'field']
 
 /**
  * Checks rules and fills in their defaults.
@@ -57,12 +68,18 @@ export function resolveRules(rules: FileRules): ResolvedRules {
   }
   if (empty !== 'refuse' && empty !== 'accept')
     throw new StorageError('ERR_CONFIG', 'empty is "refuse" or "accept".')
+  const { expiresIn, disposition, field } = rules
+  if (expiresIn !== undefined) assertSeconds(expiresIn)
+  assertDisposition(disposition)
   return Object.freeze({
     disk,
     folder,
     accept: Object.freeze([...accept]),
     maxSize: parseSize(maxSize),
     empty,
+    ...(expiresIn === undefined ? {} : { expiresIn }),
+    ...(disposition === undefined ? {} : { disposition }),
+    ...(field === undefined ? {} : { field }),
   })
 }
 

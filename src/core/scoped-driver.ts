@@ -1,5 +1,6 @@
 import { endBody } from './body.js'
 import type {
+  CopyOptions,
   Driver,
   GetOptions,
   ObjectEntry,
@@ -43,10 +44,15 @@ export function scopeDriver(driver: Driver, prefix: string): Driver {
     get: async (key: string, options?: GetOptions) => driver.get(inside(key), options),
     head: async (key: string, options?: OperationOptions) => driver.head(inside(key), options),
     delete: async (key: string, options?: OperationOptions) => driver.delete(inside(key), options),
-    copy: async (from: string, to: string, options?: OperationOptions) =>
+    copy: async (from: string, to: string, options?: CopyOptions) =>
       driver.copy(inside(from), inside(to), options),
     list: (below: string, options?: OperationOptions) => listBelow(driver, prefix, below, options),
     signUrl: driver.signUrl && ((key: string, options: SignUrlOptions) => sign(driver, inside(key), options)),
+    signUrlRemotely:
+      driver.signUrlRemotely &&
+      (async (key: string, options: SignUrlOptions) =>
+        driver.signUrlRemotely?.(inside(key), options) ?? unsigned(driver)),
+    signableFor: driver.signableFor && ((at: number) => driver.signableFor?.(at) ?? Number.POSITIVE_INFINITY),
     publicUrl: driver.publicUrl && ((key: string) => driver.publicUrl?.(inside(key)) ?? ''),
     close: driver.close && (async () => driver.close?.()),
   }
@@ -65,6 +71,9 @@ async function* listBelow(
 }
 
 function sign(driver: Driver, objectKey: string, options: SignUrlOptions): string {
-  if (driver.signUrl !== undefined) return driver.signUrl(objectKey, options)
+  return driver.signUrl?.(objectKey, options) ?? unsigned(driver)
+}
+
+function unsigned(driver: Driver): never {
   throw new StorageError('ERR_UNSUPPORTED', `The ${driver.kind} driver does not sign URLs.`)
 }

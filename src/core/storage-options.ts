@@ -1,5 +1,7 @@
-import type { DiskOptions } from './disk.js'
+import { assertCdn } from './cdn.js'
+import type { DiskOptions } from './disk-options.js'
 import { StorageError } from './errors.js'
+import { assertKeepOptions } from './keep-options.js'
 import { assertPathOfWords } from './key.js'
 import type { UrlOptions } from './url-policy.js'
 import { assertSeconds } from './url-policy.js'
@@ -38,6 +40,7 @@ function assertChoices(name: string, disk: DiskOptions): void {
     ['visibility', disk.visibility, ['private', 'public']],
     ['tenancy', disk.tenancy, ['required', 'shared', 'none']],
     ['overwrite', disk.overwrite, [undefined, 'refuse', 'allow']],
+    ['serve', disk.serve, [undefined, 'direct', 'proxy']],
   ]
   for (const [option, value, allowed] of choices) {
     if (allowed.includes(value)) continue
@@ -45,6 +48,8 @@ function assertChoices(name: string, disk: DiskOptions): void {
     throw new StorageError('ERR_CONFIG', `The ${option} of the disk "${name}" must be one of: ${words}.`)
   }
   if (disk.expiresIn !== undefined) assertSeconds(disk.expiresIn)
+  assertKeepOptions(name, disk)
+  assertCdn(name, disk)
 }
 
 function overlap(a: DiskOptions, b: DiskOptions): boolean {

@@ -1,8 +1,11 @@
 import type { Readable } from 'node:stream'
 import { type BackendSource, Backends } from './backends.js'
-import { Disk, type DiskContext, type DiskOptions } from './disk.js'
+import { Disk, type DiskContext } from './disk.js'
+import type { DiskOptions } from './disk-options.js'
 import type { ByteRange } from './driver.js'
+import { EnvironmentTag } from './environment-tag.js'
 import { StorageError } from './errors.js'
+import { ignoredBy } from './keep-options.js'
 import { parseObjectKey } from './key.js'
 import { LedgerRegistry, type LedgerResolver } from './ledger-registry.js'
 import { ProxyUrls } from './proxy-url.js'
@@ -15,6 +18,7 @@ import {
 } from './storage-options.js'
 import type { FileAddress, StoredFileData, StoredFileHome } from './stored-file.js'
 import { type UrlOptions, UrlPolicy, type UrlRequest } from './url-policy.js'
+import { warn } from './warn.js'
 
 /** How {@link createStorage} is set up. */
 export interface StorageOptions {
@@ -32,6 +36,11 @@ export interface StorageOptions {
   /** Chooses the ledger by tenant, for one database per tenant: the name given to `withFiles`. */
   ledgerOf?: LedgerResolver
   uploads?: UploadOptions
+  /**
+   * A word such as `production`. Each backend that is written to then belongs to one environment, and refuses the
+   * writes of all others with ERR_ENVIRONMENT_MISMATCH. Default: none, and nothing is looked at.
+   */
+  environment?: string
 }
 
 /**
@@ -56,27 +65,73 @@ export class Storage implements StoredFileHome {
   readonly #backends: Backends
   readonly #disks: ReadonlyMap<string, Disk>
   readonly #proxyUrls: ProxyUrls
+  readonly #urlPolicy: UrlPolicy
+  readonly #environment: EnvironmentTag | undefined
+  /** The backend that new files go to, where it is the same for every tenant. */
+  readonly #onlyBackend: string | undefined
+  #warned = false
 
   constructor(options: StorageOptions) {
-    const { secret, baseUrl = '/files', backends, disks = DEFAULT_DISKS, urls, ledgerOf, uploads } = options
+    const {
+      secret,
+      baseUrl = '/files',
+      backends,
+      disks = DEFAULT_DISKS,
+      urls,
+      ledgerOf,
+      uploads,
+      environment,
+    } = options
     assertDisks(disks)
     assertRules(urls, disks)
     this.uploads = resolveUploads(uploads)
     this.ledgers = new LedgerRegistry(ledgerOf)
     this.#backends = new Backends(backends)
+    this.#urlPolicy = new UrlPolicy(urls)
     this.#proxyUrls = new ProxyUrls(typeof secret === 'string' ? [secret] : (secret ?? []), baseUrl)
+    this.#environment =
+      environment === undefined ? undefined : new EnvironmentTag(environment, this.#backends)
+    this.#onlyBackend =
+      typeof options.writeTo === 'function' ? undefined : fixed(this.#backends, options.writeTo)
     const context: DiskContext = {
       backends: this.#backends,
       proxyUrls: this.#proxyUrls,
-      urlPolicy: new UrlPolicy(urls),
-      writeTo: writer(this.#backends, options.writeTo),
+      urlPolicy: this.#urlPolicy,
+      environment: this.#environment,
+      writeTo: typeof options.writeTo === 'function' ? options.writeTo : () => this.#onlyBackend ?? '',
+      onlyBackend: this.#onlyBackend,
     }
     this.#disks = new Map(Object.entries(disks).map(([name, disk]) => [name, new Disk(name, disk, context)]))
   }
 
-  /** Loads the drivers and warms their credentials, once. Wait for it before URLs are read. */
+  /**
+   * Loads the drivers and warms their credentials, once. Wait for it before URLs are read.
+   *
+   * @throws ERR_ENVIRONMENT_MISMATCH where `environment` is set and `writeTo` names the backend of another one; URLs
+   *   and downloads work all the same
+   */
   async ready(): Promise<void> {
     await this.#backends.ready()
+    for (const disk of this.#disks.values()) await disk.readyUrls()
+    if (!this.#warned) this.#warnOfIgnored()
+    this.#warned = true
+    if (this.#onlyBackend !== undefined) await this.#environment?.assertOurs(this.#onlyBackend)
+  }
+
+  /** Says once what a disk asks for and a backend of its new files would ignore. */
+  #warnOfIgnored(): void {
+    const writable = this.#onlyBackend === undefined ? this.#backends.names : [this.#onlyBackend]
+    for (const [name, { options }] of this.#disks) {
+      for (const backend of writable) {
+        const { kind, capabilities } = this.#backends.get(backend)
+        const ignored = ignoredBy(options, capabilities)
+        if (ignored.length > 0)
+          warn(
+            'DISK_OPTION_IGNORED',
+            `The disk "${name}" asks for ${ignored.join(' and ')}, which the ${kind} backend "${backend}" does not know: new files are kept there without.`,
+          )
+      }
+    }
   }
 
   /** Ends the drivers' sockets and timers. */
@@ -87,6 +142,11 @@ export class Storage implements StoredFileHome {
   /** The names of the configured disks. */
   get diskNames(): readonly string[] {
     return [...this.#disks.keys()]
+  }
+
+  /** The fields that URL rules name, for example `OrderFile.file`. */
+  get urlRuleFields(): readonly string[] {
+    return this.#urlPolicy.fields
   }
 
   /** The names of the configured backends. */
@@ -130,16 +190,15 @@ export class Storage implements StoredFileHome {
 
   /** @internal */
   urlOf(file: StoredFileData): string {
-    return this.disk(file.disk).url(file, file)
+    return this.disk(file.disk).url(file)
   }
 
   /** @internal */
   async signedUrlOf(file: StoredFileData, request: UrlRequest): Promise<string> {
     const disk = this.disk(file.disk)
-    // Who may not have the file does not make us open its backend either.
-    disk.address(file, 'signedUrl')
-    await this.#backends.open(file.backend)
-    return disk.signedUrl(file, request, file)
+    disk.address(file, 'signedUrl') // so that the event names what was called
+    const [url = ''] = await disk.signMany([file], request)
+    return url
   }
 
   /** @internal */
@@ -157,18 +216,19 @@ export interface ServedFile {
   readonly expires?: number
   readonly contentType?: string
   readonly contentDisposition?: string
+  /** Permits HEAD only. */
+  readonly method?: 'HEAD'
 }
 
-function writer(backends: Backends, writeTo: StorageOptions['writeTo']): (tenant: string | null) => string {
-  if (typeof writeTo === 'function') return writeTo
+/** The one backend that new files go to. @throws ERR_CONFIG, ERR_BACKEND_UNKNOWN */
+function fixed(backends: Backends, writeTo: string | undefined): string {
   const [only] = backends.names
   const name = writeTo ?? (backends.names.length === 1 ? only : undefined)
   if (name === undefined)
     throw new StorageError('ERR_CONFIG', 'Say with writeTo which backend new files go to.')
-  if (!backends.has(name))
-    throw new StorageError(
-      'ERR_BACKEND_UNKNOWN',
-      `writeTo names "${name}", but backends has only: ${backends.names.join(', ')}.`,
-    )
-  return () => name
+  if (backends.has(name)) return name
+  throw new StorageError(
+    'ERR_BACKEND_UNKNOWN',
+    `writeTo names "${name}", but backends has only: ${backends.names.join(', ')}.`,
+  )
 }

@@ -1,8 +1,9 @@
 import type { Readable } from 'node:stream'
+import type { SignedUrl } from './disk-urls.js'
 import type { ByteRange } from './driver.js'
 import { StorageError } from './errors.js'
 import { publish } from './events.js'
-import type { UrlRequest } from './url-policy.js'
+import type { ColumnUrls, UrlRequest } from './url-policy.js'
 
 /** Where a file lies: enough to find its object. */
 export interface FileAddress {
@@ -49,10 +50,26 @@ export interface StoredFileHome {
   streamOf(file: StoredFileData, range: ByteRange | undefined): Promise<Readable>
 }
 
-interface Origin {
+/** What a file carries along for its URLs. */
+export interface UrlMemo {
+  /** What its column says of them. */
+  readonly column: ColumnUrls | undefined
+  /** The URL that was given last, by which disk, and while it is given again. */
+  last?: SignedUrl & { readonly by: object }
+}
+
+interface Origin extends UrlMemo {
   readonly home: StoredFileHome
   /** The text of the column that the file was read from: an untouched row is written back to the letter. */
   readonly columnText: string | undefined
+}
+
+/** What else is known of a file that is made. */
+export interface MintOptions {
+  readonly columnText?: string
+  readonly column?: ColumnUrls
+  /** `load`: the URL is made at once and lies on the file itself, for `{ ...file }` and GraphQL. Default: when it is read. */
+  readonly resolve?: 'read' | 'load'
 }
 
 // The proof that a file comes from us. Plain data cannot get in here, whatever fields a client sends.
@@ -84,13 +101,14 @@ export class StoredFile implements StoredFileData {
   readonly scan?: string
 
   /** Not for applications: use {@link storeFile} or the Multer engine. @throws ERR_FILE_FORGED */
-  constructor(mint: symbol, data: StoredFileData) {
+  constructor(mint: symbol, data: StoredFileData, prepare: (file: StoredFile) => void = () => {}) {
     if (mint !== MINT) throw forged()
     const { disk, backend, tenant, key, name, size, type, sha256 } = data
     Object.assign(this, { disk, backend, tenant, key, name, size, type, sha256 })
     for (const field of ['version', 'encoding', 'storedSize', 'scan'] as const) {
       if (data[field] !== undefined) Object.assign(this, { [field]: data[field] })
     }
+    prepare(this)
     Object.freeze(this)
   }
 
@@ -105,7 +123,10 @@ export class StoredFile implements StoredFileData {
     return originOf(this).home.urlOf(this)
   }
 
-  /** A signed address with a life, disposition or name of its own. @throws as {@link url} */
+  /**
+   * A signed address with a life, disposition, name or type of its own. Also where only a service can sign: `url` is
+   * one of `serveFiles` then. @throws as {@link url}, ERR_CONFIG for a request that asks for what there is not
+   */
   async signedUrl(request: UrlRequest = {}): Promise<string> {
     return originOf(this).home.signedUrlOf(this, request)
   }
@@ -149,10 +170,26 @@ function urlOrNull(file: StoredFile): string | null {
 }
 
 /** Makes a file; for the library's own rooms. */
-export function mintStoredFile(home: StoredFileHome, data: StoredFileData, columnText?: string): StoredFile {
-  const file = new StoredFile(MINT, data)
-  origins.set(file, { home, columnText })
-  return file
+export function mintStoredFile(
+  home: StoredFileHome,
+  data: StoredFileData,
+  { columnText, column, resolve }: MintOptions = {},
+): StoredFile {
+  return new StoredFile(MINT, data, file => {
+    origins.set(file, { home, columnText, column, last: undefined })
+    if (resolve === 'load') resolveUrl(file)
+  })
+}
+
+/** An own property beside the getter. Where no URL can be given now there is none, and the getter says why. */
+function resolveUrl(file: StoredFile): void {
+  const url = urlOrNull(file)
+  if (url !== null) Object.defineProperty(file, 'url', { value: url, enumerable: true })
+}
+
+/** What a file carries along for its URLs; undefined for a mere address. */
+export function urlMemoOf(target: unknown): UrlMemo | undefined {
+  return isStoredFile(target) ? originOf(target) : undefined
 }
 
 /** Whether a value is a file of ours. A look-alike with the right fields is not. */

@@ -1,5 +1,7 @@
 import { contentDisposition, type Disposition } from './content-disposition.js'
-import { isActiveType, withCharset } from './media-type.js'
+import { StorageError } from './errors.js'
+import { isActiveType, isMediaType, withCharset } from './media-type.js'
+import type { UrlRequest } from './url-policy.js'
 
 /** What signing may know of a file besides its address. */
 export interface FileFacts {
@@ -13,20 +15,28 @@ export function factsOf(target: string | FileFacts): FileFacts {
 }
 
 /**
- * What the answer to a signed URL shall say. Active content is never shown in the window. Where the type is not
- * known here, only what was stored with the object knows whether it may be: nothing of ours makes it `inline`.
+ * What the answer to a signed URL shall say. Active content is never shown in the window, whatever type it is to be
+ * answered with. Where the type is not known here, only what was stored with the object knows whether it may be:
+ * nothing of ours makes it `inline`.
  *
- * @param asked by the call or a rule
- * @param filename the name to save under, instead of the file's own
+ * @param asked by the call, the column or a rule
+ * @throws ERR_CONFIG for a contentType that is none
  */
 export function answerOf(
   facts: FileFacts,
   asked: Disposition | undefined,
-  filename: string | undefined,
+  { filename, contentType }: UrlRequest,
 ): { contentType: string | undefined; contentDisposition: string | undefined } {
-  const { type } = facts
-  const contentType = type === undefined ? undefined : withCharset(type)
-  return { contentType, contentDisposition: dispositionOf(asked, filename ?? facts.name, type) }
+  if (contentType !== undefined && !isMediaType(contentType))
+    throw new StorageError('ERR_CONFIG', 'contentType must look like "application/pdf".')
+  const type = contentType ?? facts.type
+  const isActive = [facts.type, contentType].some(each => each !== undefined && isActiveType(each))
+  return {
+    contentType: type === undefined ? undefined : withCharset(type),
+    contentDisposition: isActive
+      ? contentDisposition('attachment', filename ?? facts.name ?? 'file')
+      : dispositionOf(asked, filename ?? facts.name, facts.type),
+  }
 }
 
 function dispositionOf(
@@ -34,8 +44,7 @@ function dispositionOf(
   name: string | undefined,
   type: string | undefined,
 ): string | undefined {
-  const isSafe = type !== undefined && !isActiveType(type)
-  if (type !== undefined && !isSafe) return contentDisposition('attachment', name ?? 'file')
+  const isSafe = type !== undefined
   if (name !== undefined) return contentDisposition(isSafe ? (asked ?? 'inline') : 'attachment', name)
   return isSafe || asked === 'attachment' ? asked : undefined
 }

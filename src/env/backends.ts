@@ -42,7 +42,8 @@ async function loadS3(variables: Variables): Promise<Driver> {
 
 async function loadSpaces(variables: Variables): Promise<Driver> {
   const { SpacesDriver } = await withPeer('@aws-sdk/client-s3', () => import('../drivers/spaces/index.js'))
-  return new SpacesDriver({ ...s3Options(variables), region: variables.DO_SPACES_REGION })
+  const { DO_SPACES_REGION: region, DO_SPACES_CDN_ENDPOINT: cdnEndpoint } = variables
+  return new SpacesDriver({ ...s3Options(variables), region, cdnEndpoint })
 }
 
 function s3Options(variables: Variables) {

@@ -23,6 +23,7 @@ export function storageFromEnv(options: EnvStorageOptions = {}, env: Environment
     ...backendsOf(variables),
     secret: variables.STORAGE_URL_SECRET,
     baseUrl: variables.MEDIA_URL,
+    environment: variables.STORAGE_ENVIRONMENT,
   })
 }
 
@@ -30,7 +31,7 @@ function warnOf(variables: Variables): void {
   if (variables.USE_S3 !== undefined) {
     warn('ENV_USE_S3_DEPRECATED', 'USE_S3 is deprecated: set STORAGE_BACKEND=s3 (or local) instead.')
   }
-  for (const name of ['AWS_S3_CUSTOM_DOMAIN', 'DO_SPACES_CDN_ENDPOINT', 'AZURE_CUSTOM_DOMAIN'] as const) {
+  for (const name of ['AWS_S3_CUSTOM_DOMAIN', 'AZURE_CUSTOM_DOMAIN'] as const) {
     if (variables[name] !== undefined)
       warn('ENV_CDN_UNUSED', `${name} is not used by this version: files are signed for the bucket itself.`)
   }

@@ -8,6 +8,11 @@ const MIN_SECRET_LENGTH = 16
 
 const url = (what: string) => z.url({ protocol: /^https?$/, error: `must be the http(s) address of ${what}` })
 
+/** No address. Which characters a name may have is the business of its service; the ARN of an access point is one. */
+const bucket = z
+  .string()
+  .regex(/^(arn:\S+|[^\s/?#]+)$/, 'must be a name alone, without a scheme, a host or a path')
+
 const secrets = z
   .string({ error: 'is missing: it signs the URLs of private files. Make one with: openssl rand -base64 32' })
   .transform(list => list.split(',').map(secret => secret.trim()))
@@ -22,6 +27,10 @@ const schema = z.object({
   STORAGE_BACKEND: z.enum(BACKENDS, { error: `must be one of: ${BACKENDS.join(', ')}` }).optional(),
   USE_S3: z.enum(['true', 'false', '1', '0', 'True', 'False'], { error: 'must be true or false' }).optional(),
   STORAGE_URL_SECRET: secrets,
+  STORAGE_ENVIRONMENT: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be a word such as production, staging or development')
+    .optional(),
   MEDIA_ROOT: z.string().optional(),
   MEDIA_URL: z
     .string()
@@ -30,7 +39,7 @@ const schema = z.object({
   AWS_ACCESS_KEY_ID: z.string().optional(),
   AWS_SECRET_ACCESS_KEY: z.string().optional(),
   AWS_SESSION_TOKEN: z.string().optional(),
-  AWS_STORAGE_BUCKET_NAME: z.string().optional(),
+  AWS_STORAGE_BUCKET_NAME: bucket.optional(),
   AWS_S3_REGION_NAME: z.string().optional(),
   AWS_S3_ENDPOINT_URL: url('an S3-compatible server').optional(),
   AWS_S3_ADDRESSING_STYLE: z
@@ -41,16 +50,25 @@ const schema = z.object({
     .string()
     .regex(/^[a-z]{3}[0-9]$/, 'must be the slug of a datacenter, for example nyc3')
     .default('nyc3'),
-  DO_SPACES_CDN_ENDPOINT: z.string().optional(),
+  DO_SPACES_CDN_ENDPOINT: z
+    .string()
+    .regex(
+      /^(https:\/\/)?[A-Za-z0-9.-]+(:[0-9]+)?\/?$/,
+      'must be the host of a CDN, for example acme-files.nyc3.cdn.digitaloceanspaces.com',
+    )
+    .optional(),
   AZURE_ACCOUNT_NAME: z
     .string()
     .regex(/^[a-z0-9]{3,24}$/, 'must be the name of a storage account: 3 to 24 small letters and digits')
     .optional(),
-  AZURE_ACCOUNT_KEY: z.string().optional(),
-  AZURE_CONTAINER: z.string().optional(),
+  AZURE_ACCOUNT_KEY: z
+    .string()
+    .regex(/^[A-Za-z0-9+/]+={0,2}$/, 'must be base64, as the portal shows it')
+    .optional(),
+  AZURE_CONTAINER: bucket.optional(),
   AZURE_ENDPOINT_URL: url('a storage account').optional(),
   AZURE_CUSTOM_DOMAIN: z.string().optional(),
-  GS_BUCKET_NAME: z.string().optional(),
+  GS_BUCKET_NAME: bucket.optional(),
   GS_PROJECT_ID: z.string().optional(),
   GS_ENDPOINT_URL: url('a server of Google Cloud Storage').optional(),
   GOOGLE_APPLICATION_CREDENTIALS: z.string().optional(),
@@ -93,6 +111,7 @@ function missingFor(backend: BackendName, set: Environment): string[] {
     names.filter(name => set[name] === undefined).map(name => `${name} is missing: ${why}`)
   const isHalf = (one: string, other: string) => (set[one] === undefined) !== (set[other] === undefined)
   const pair = (why: string, one: string, other: string) => (isHalf(one, other) ? need(why, one, other) : [])
+  const isPathBesideCdn = set.DO_SPACES_CDN_ENDPOINT !== undefined && set.AWS_S3_ADDRESSING_STYLE === 'path'
   switch (backend) {
     case 'local':
       return []
@@ -109,6 +128,9 @@ function missingFor(backend: BackendName, set: Environment): string[] {
       return [
         ...need('the bucket that holds the files', 'AWS_STORAGE_BUCKET_NAME'),
         ...need('Spaces knows no roles, only keys', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'),
+        ...(isPathBesideCdn
+          ? ['AWS_S3_ADDRESSING_STYLE must not be path beside DO_SPACES_CDN_ENDPOINT']
+          : []),
       ]
     case 'azure':
       return [

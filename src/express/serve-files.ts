@@ -40,12 +40,14 @@ async function serve(storage: Storage, req: Request, res: Response, left: AbortS
     throw new StorageError('ERR_METHOD', 'Files are read with GET and HEAD.')
   }
   const file = storage.verifyUrl(req.url)
+  if (file.method === 'HEAD' && req.method !== 'HEAD')
+    throw new StorageError('ERR_URL_INVALID', 'This address is for HEAD requests only.')
   assertSameTenant(req, file)
   const found = await find(storage, file, req, res, left)
   if (found === undefined) return
   setHeaders(res, file, found)
   if (found.body === undefined) res.end()
-  else await send(found.body, res, left)
+  else await send(found.body, lengthOf(found), res, left)
 }
 
 /** What an answer needs; to HEAD it has no body. */
@@ -69,14 +71,26 @@ async function find(
 }
 
 /** @throws the body's failure; a reader who leaves early is none */
-async function send(body: Readable, res: Response, left: AbortSignal): Promise<void> {
+async function send(body: Readable, length: number, res: Response, left: AbortSignal): Promise<void> {
   let failure: Error | undefined
+  const early = () => new StorageError('ERR_BACKEND', 'The body of the file ended early.')
   body.once('close', () => {
     // Whoever closes first is the cause; the pipeline then closes the other one.
     if (left.aborted || body.readableEnded) return
-    failure = body.errored ?? new StorageError('ERR_BACKEND', 'The body of the file ended early.')
+    failure = body.errored ?? early()
   })
-  await pipeline(body, res).catch(() => {})
+  // A reader who was promised more bytes would wait for them: the connection must break.
+  async function* whole(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    let seen = 0
+    for await (const chunk of chunks) {
+      seen += chunk.length
+      yield chunk
+    }
+    if (seen === length) return
+    failure = early()
+    throw failure
+  }
+  await pipeline(body, whole, res).catch(() => {})
   if (failure !== undefined) throw failure
 }
 
@@ -132,7 +146,7 @@ function setHeaders(res: Response, file: ServedFile, { info, range }: Found): vo
   if (range !== undefined) res.set('Content-Range', `bytes ${range.start}-${range.end}/${info.size}`)
   res.set({
     'Content-Type': type,
-    'Content-Length': String(range === undefined ? info.size : range.end - range.start + 1),
+    'Content-Length': String(lengthOf({ info, range })),
     'Content-Disposition': dispositionOf(file, info.contentDisposition, type),
     'Accept-Ranges': 'bytes',
     'Last-Modified': info.lastModified.toUTCString(),
@@ -142,6 +156,10 @@ function setHeaders(res: Response, file: ServedFile, { info, range }: Found): vo
     'Content-Security-Policy': "default-src 'none'; sandbox",
   })
   if (info.etag !== undefined) res.set('ETag', info.etag)
+}
+
+function lengthOf({ info, range }: Found): number {
+  return range === undefined ? info.size : range.end - range.start + 1
 }
 
 function dispositionOf(file: ServedFile, stored: string | undefined, type: string): string {

@@ -105,12 +105,14 @@ export async function rejectsWith(
   promise: Promise<unknown>,
   ...codes: StorageErrorCode[]
 ): Promise<StorageError> {
+  const wanted = codes.join(' or ')
   const error = await promise.then(
-    () => assert.fail(`expected ${codes.join(' or ')}, but it succeeded`),
+    () => assert.fail(`expected ${wanted}, but it succeeded`),
     (reason: unknown) => reason,
   )
-  assert.ok(StorageError.is(error), `expected a StorageError, not ${String(error)}`)
-  assert.ok(codes.includes(error.code), `expected ${codes.join(' or ')}, not ${error.code}: ${error.message}`)
+  if (error instanceof assert.AssertionError) throw error // of promptly
+  assert.ok(StorageError.is(error), `expected a StorageError with ${wanted}, not ${String(error)}`)
+  assert.ok(codes.includes(error.code), `expected ${wanted}, not ${error.code}: ${error.message}`)
   return error
 }
 
@@ -130,7 +132,7 @@ export async function promptly<T>(promise: Promise<T>): Promise<T> {
   const limit = 3_000
   const timer = new AbortController()
   const late = sleep(limit, undefined, { signal: timer.signal }).then(() =>
-    assert.fail(`not settled after ${limit} ms`),
+    assert.fail(`still waiting ${limit} ms after the body ended or the signal aborted`),
   )
   try {
     return await Promise.race([promise, late])

@@ -8,6 +8,11 @@ import type { LegacyReader } from './legacy.js'
 export interface FileColumnOptions extends FileRules, Pick<ColumnOptions, 'name' | 'nullable' | 'comment'> {
   /** Reads the plain text that an old column holds, until `migrate` has rewritten it. */
   legacy?: LegacyReader
+  /**
+   * `load`: the URL is made with the row and lies on the file itself, for `{ ...file }` and GraphQL. Default `read`: when
+   * somebody reads it, which costs nothing where nobody does.
+   */
+  resolve?: 'read' | 'load'
 }
 
 /**
@@ -50,8 +55,8 @@ export function PublicFileColumn(options: Omit<FileColumnOptions, 'disk'>): Prop
  */
 export function fileColumn(options: FileColumnOptions): ColumnOptions & EntitySchemaColumnOptions {
   assertColumnOptions(options)
-  const { name, comment, legacy, nullable = true, ...rules } = options
-  const transformer = new UnboundTransformer({ rules: resolveRules(rules), legacy })
+  const { name, comment, legacy, resolve = 'read', nullable = true, ...rules } = options
+  const transformer = new UnboundTransformer({ rules: resolveRules(rules), legacy, resolve })
   return {
     type: 'text',
     nullable,
@@ -75,11 +80,13 @@ const REFUSED = [
   'asExpression',
 ]
 
-function assertColumnOptions(options: object): void {
+function assertColumnOptions(options: FileColumnOptions): void {
+  if (![undefined, 'read', 'load'].includes(options.resolve))
+    throw new StorageError('ERR_CONFIG', 'resolve is "read" or "load".')
   const wrong = REFUSED.find(option => option in options)
   if (wrong === undefined) return
   throw new StorageError(
     'ERR_CONFIG',
-    `A file column takes its rules, name, nullable, comment and legacy; the column option "${wrong}" is refused.`,
+    `A file column takes its rules, name, nullable, comment, legacy and resolve; the column option "${wrong}" is refused.`,
   )
 }

@@ -39,14 +39,28 @@ export function bindFileColumns(
       if (settings === undefined) continue
       assertDisk(storage, settings, `${metadata.name}.${column.propertyPath}`)
       // The children of a table share its columns.
-      const transformer = bound.get(column) ?? new BoundTransformer(settings, storage, loaded)
+      const rules = { ...settings.rules, field: `${metadata.name}.${column.propertyPath}` }
+      const transformer = bound.get(column) ?? new BoundTransformer({ ...settings, rules }, storage, loaded)
       bound.set(column, transformer)
       column.transformer = transformer
       columns.push({ column, transformer })
     }
     if (columns.length > 0) entities.set(metadata, columns)
   }
+  assertRuleFields(dataSource, storage)
   return entities
+}
+
+/** A URL rule for a property that is misspelt would silently never fit. Other DataSources may have other entities. */
+function assertRuleFields(dataSource: DataSource, storage: Storage): void {
+  for (const field of storage.urlRuleFields) {
+    const [entity = '', ...path] = field.split('.')
+    const metadata = dataSource.entityMetadatas.find(({ name }) => name === entity)
+    if (metadata === undefined) continue
+    const column = metadata.findColumnWithPropertyPath(path.join('.'))
+    if (settingsOf(column?.transformer) !== undefined) continue
+    throw new StorageError('ERR_CONFIG', `A URL rule names ${field}, which is no file column.`)
+  }
 }
 
 function assertDisk(storage: Storage, { rules }: FileColumnSettings, property: string): void {
@@ -76,5 +90,9 @@ function assertNoClash(metadata: EntityMetadata): void {
 }
 
 function isSame(one: FileColumnSettings | undefined, other: FileColumnSettings | undefined): boolean {
-  return one?.legacy === other?.legacy && JSON.stringify(one?.rules) === JSON.stringify(other?.rules)
+  return (
+    one?.legacy === other?.legacy &&
+    one?.resolve === other?.resolve &&
+    JSON.stringify(one?.rules) === JSON.stringify(other?.rules)
+  )
 }

@@ -6,6 +6,7 @@ import { Storage } from '../core/storage.js'
 import {
   homeOf,
   isStoredFile,
+  type MintOptions,
   mintStoredFile,
   type StoredFile,
   type StoredFileHome,
@@ -16,6 +17,7 @@ import { type LegacyReader, readLegacy } from './legacy.js'
 export interface FileColumnSettings {
   readonly rules: ResolvedRules
   readonly legacy: LegacyReader | undefined
+  readonly resolve: 'read' | 'load'
 }
 
 // Symbol.for: a column stays a file column when two copies of this package are loaded.
@@ -52,12 +54,14 @@ export class BoundTransformer implements ValueTransformer {
   readonly [BRAND]: FileColumnSettings
   readonly #storage: Storage
   readonly #loaded: WeakSet<StoredFile>
+  readonly #mint: Required<Pick<MintOptions, 'column' | 'resolve'>>
 
   /** @param loaded the files that were read from rows of this DataSource, shared by all its columns */
   constructor(settings: FileColumnSettings, storage: Storage, loaded: WeakSet<StoredFile>) {
     this[BRAND] = settings
     this.#storage = storage
     this.#loaded = loaded
+    this.#mint = { column: settings.rules, resolve: settings.resolve }
   }
 
   /** @throws ERR_FILE_FORGED, ERR_FILE_WRONG_COLUMN */
@@ -79,10 +83,12 @@ export class BoundTransformer implements ValueTransformer {
 
   #read(text: string): StoredFile {
     const { rules, legacy } = this[BRAND]
-    const file = fromColumnText(this.#storage, text)
+    const file = fromColumnText(this.#storage, text, this.#mint)
     if (legacy === undefined || homeOf(file) === this.#storage) return file
     const data = readLegacy(this.#storage, rules, legacy, text)
-    return data === undefined ? file : mintStoredFile(this.#storage, data, text)
+    return data === undefined
+      ? file
+      : mintStoredFile(this.#storage, data, { ...this.#mint, columnText: text })
   }
 
   #assertFits(file: StoredFile): void {

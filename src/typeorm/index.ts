@@ -4,6 +4,7 @@
  * @module
  */
 export { FileColumn, type FileColumnOptions, fileColumn, PublicFileColumn } from './file-column.js'
+export { fileToPlain } from './file-to-plain.js'
 export type { LedgerLine, LedgerState, LedgerTableOptions } from './ledger-table.js'
 export type { LegacyFile, LegacyReader } from './legacy.js'
 export { type FileEntity, type FilePath, rulesOf } from './rules-of.js'

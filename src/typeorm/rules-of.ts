@@ -20,7 +20,8 @@ export function rulesOf<E>(entity: FileEntity<E>, property: FilePath<E>): Resolv
   const path = property.split('.')
   const settings =
     entity instanceof EntitySchema ? inSchema(entity, path) : inTree(inheritanceTree(entity), path)
-  if (settings !== undefined) return settings.rules
+  if (settings !== undefined)
+    return Object.freeze({ ...settings.rules, field: `${nameOf(entity)}.${property}` })
   throw new StorageError(
     'ERR_CONFIG',
     `${nameOf(entity)}.${property} is no file column. Mark it with @FileColumn({ folder: … }), or with fileColumn() in an EntitySchema.`,

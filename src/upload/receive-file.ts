@@ -16,6 +16,9 @@ import { Meter } from './meter.js'
 import { extensionFor, SNIFF_BYTES, sniffType } from './sniff.js'
 import { putStaged } from './staged-put.js'
 
+/** A key is never used twice, so its bytes never change (RFC 8246). */
+const FOR_EVER = 'public, max-age=31536000, immutable'
+
 /** What the sender says of the file. */
 export interface IncomingFile {
   name: string
@@ -78,14 +81,8 @@ async function store(
         signal,
       },
     )
-    const file = mintStoredFile(storage, {
-      ...address,
-      name,
-      size: meter.size,
-      type,
-      sha256: meter.sha256(),
-      version,
-    })
+    const facts = { name, size: meter.size, type, sha256: meter.sha256(), version }
+    const file = mintStoredFile(storage, { ...address, ...facts }, { column: rules })
     publish('upload', eventOf(address, meter.size, type))
     return file
   } catch (error) {
@@ -159,8 +156,7 @@ function storedHeaders(
   if (!isPublic && !isActiveType(type)) return {}
   return {
     contentDisposition: contentDisposition(isActiveType(type) ? 'attachment' : 'inline', name),
-    // A key is never used twice, so its bytes never change (RFC 8246).
-    cacheControl: isPublic ? 'public, max-age=31536000, immutable' : undefined,
+    cacheControl: isPublic ? (disk.options.cacheControl ?? FOR_EVER) : undefined,
   }
 }
 

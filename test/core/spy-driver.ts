@@ -1,4 +1,5 @@
 import type {
+  CopyOptions,
   Driver,
   DriverCapabilities,
   GetOptions,
@@ -26,11 +27,13 @@ export class SpyDriver implements Driver {
   readonly calls: Call[] = []
   readonly memory = new MemoryDriver()
   readonly signUrl?: (key: string, options: SignUrlOptions) => string
+  readonly signUrlRemotely?: (key: string, options: SignUrlOptions) => Promise<string>
+  readonly signableFor?: (at: number) => number
   readonly publicUrl?: (key: string) => string
   readied = 0
   closed = 0
 
-  constructor({ signs = false } = {}) {
+  constructor({ signs = false, capabilities = {} as Partial<DriverCapabilities> } = {}) {
     this.capabilities = {
       createOnly: true,
       metadata: true,
@@ -38,12 +41,18 @@ export class SpyDriver implements Driver {
       maxExpiresIn: signs ? 604_800 : null,
       encryption: [],
       storageClasses: [],
+      ...capabilities,
     }
     if (!signs) return
     this.signUrl = (key, options) => {
       this.#note('signUrl', [key], options)
       return `https://bucket.example/${key}?at=${options.at}&expiresIn=${options.expiresIn}`
     }
+    this.signUrlRemotely = async (key, options) => {
+      this.#note('signUrlRemotely', [key], options)
+      return `https://signed-elsewhere.example/${key}?at=${options.at}`
+    }
+    this.signableFor = () => Number.POSITIVE_INFINITY
     this.publicUrl = key => {
       this.#note('publicUrl', [key])
       return `https://cdn.example/${key}`
@@ -78,7 +87,7 @@ export class SpyDriver implements Driver {
     return this.memory.delete(key, options)
   }
 
-  async copy(from: string, to: string, options?: OperationOptions): Promise<void> {
+  async copy(from: string, to: string, options?: CopyOptions): Promise<void> {
     this.#note('copy', [from, to], options)
     return this.memory.copy(from, to, options)
   }

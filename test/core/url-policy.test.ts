@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { UrlPolicy, type UrlRequest } from '../../src/core/url-policy.js'
+import { DOCUMENTS_FOR_A_DAY, UrlPolicy, type UrlRequest, type UrlRule } from '../../src/core/url-policy.js'
 import { thrownCode } from './errors-of.js'
 
 const NOW = Date.UTC(2026, 10, 23, 12, 34, 56, 789)
-const PDF = { disk: 'media', type: 'application/pdf' }
+const PDF = { disk: 'media', tenant: 'acme', type: 'application/pdf' }
 const WEEK = 604_800
 
 describe('the life of a URL', () => {
@@ -19,11 +19,15 @@ describe('the life of a URL', () => {
   })
 
   it('is what the disk says, where no rule fits', () => {
-    expect(policy.lifeOf({ disk: 'media', type: 'image/png' }, 500, {}, NOW).expiresIn).toBe(500)
+    expect(policy.lifeOf({ disk: 'media', tenant: 'acme', type: 'image/png' }, 500, {}, NOW).expiresIn).toBe(
+      500,
+    )
   })
 
   it('is the default of the storage, where the disk says nothing', () => {
-    expect(policy.lifeOf({ disk: 'media', type: 'image/png' }, undefined, {}, NOW).expiresIn).toBe(1000)
+    expect(
+      policy.lifeOf({ disk: 'media', tenant: 'acme', type: 'image/png' }, undefined, {}, NOW).expiresIn,
+    ).toBe(1000)
   })
 
   it('is an hour where nobody says anything', () => {
@@ -37,10 +41,52 @@ describe('the life of a URL', () => {
       { disks: ['media'], expiresIn: 30 },
     ]
     const several = new UrlPolicy({ rules })
-    expect(several.lifeOf({ disk: 'media', type: 'image/png' }, undefined, {}, NOW).expiresIn).toBe(20)
-    expect(several.lifeOf({ disk: 'media' }, undefined, {}, NOW).expiresIn).toBe(30)
-    expect(several.lifeOf({ disk: 'public-media', type: 'image/png' }, undefined, {}, NOW).expiresIn).toBe(1)
-    expect(several.lifeOf({ disk: 'other', type: 'text/plain' }, undefined, {}, NOW).expiresIn).toBe(3600)
+    expect(
+      several.lifeOf({ disk: 'media', tenant: 'acme', type: 'image/png' }, undefined, {}, NOW).expiresIn,
+    ).toBe(20)
+    expect(several.lifeOf({ disk: 'media', tenant: 'acme' }, undefined, {}, NOW).expiresIn).toBe(30)
+    expect(
+      several.lifeOf({ disk: 'public-media', tenant: 'acme', type: 'image/png' }, undefined, {}, NOW)
+        .expiresIn,
+    ).toBe(1)
+    expect(
+      several.lifeOf({ disk: 'other', tenant: 'acme', type: 'text/plain' }, undefined, {}, NOW).expiresIn,
+    ).toBe(3600)
+  })
+
+  it('is what the column says, before rule and disk, and after the call', () => {
+    const column = { field: 'OrderFile.file', expiresIn: 120 }
+    expect(policy.lifeOf({ ...PDF, column }, 500, {}, NOW).expiresIn).toBe(120)
+    expect(policy.lifeOf({ ...PDF, column }, 500, { expiresIn: 7 }, NOW).expiresIn).toBe(7)
+    expect(policy.lifeOf({ ...PDF, column: { field: 'OrderFile.file' } }, 500, {}, NOW).expiresIn).toBe(300)
+  })
+
+  it('may depend on the extension of the name and on the field, both with everything else that a rule names', () => {
+    const rules = [
+      { extensions: ['pdf'], fields: ['Invoice.pdf'], expiresIn: 10 },
+      { extensions: ['pdf', 'doc'], expiresIn: 20 },
+      { fields: ['Invoice.scan'], expiresIn: 30 },
+    ]
+    const several = new UrlPolicy({ rules })
+    const life = (name: string | undefined, field?: string) =>
+      several.lifeOf({ disk: 'media', tenant: 'acme', name, column: { field } }, undefined, {}, NOW).expiresIn
+    expect(life('a.pdf', 'Invoice.pdf')).toBe(10)
+    expect(life('a.PDF', 'Invoice.scan')).toBe(20)
+    expect(life('a.b.doc')).toBe(20)
+    expect(life('pdf', 'Invoice.scan')).toBe(20)
+    expect(life('a.png', 'Invoice.scan')).toBe(30)
+    expect(life(undefined, 'Invoice.pdf')).toBe(3600)
+  })
+
+  it('of documents is a day, where the preset is on, and an hour where it is not', () => {
+    const preset = new UrlPolicy({ rules: [DOCUMENTS_FOR_A_DAY] })
+    const docx = 'application/vnd.openxmlformats-officedocument.wordprocessingml.document'
+    for (const type of ['application/pdf', 'application/msword', docx]) {
+      const file = { disk: 'media', tenant: 'acme', type }
+      expect(preset.lifeOf(file, undefined, {}, NOW).expiresIn).toBe(86_400)
+      expect(new UrlPolicy().lifeOf(file, undefined, {}, NOW).expiresIn).toBe(3600)
+    }
+    expect(preset.lifeOf({ ...PDF, type: 'image/png' }, undefined, {}, NOW).expiresIn).toBe(3600)
   })
 
   it('does not change when the options are changed afterwards', () => {
@@ -69,8 +115,16 @@ describe('the life of a URL', () => {
     },
   )
 
-  it('takes no rule for a type that is none', () => {
-    expect(thrownCode(() => new UrlPolicy({ rules: [{ types: ['pdf'], expiresIn: 60 }] }))).toBe('ERR_CONFIG')
+  it.each([
+    { types: ['pdf'] },
+    { extensions: ['.pdf'] },
+    { extensions: ['PDF'] },
+    { fields: ['file'] },
+    { fields: ['Order file'] },
+    { extensions: [7] },
+  ])('takes no rule that can never fit: %j', rule => {
+    const rules = [{ ...rule, expiresIn: 60 }] as UrlRule[]
+    expect(thrownCode(() => new UrlPolicy({ rules }))).toBe('ERR_CONFIG')
   })
 })
 
@@ -83,13 +137,41 @@ describe('the cap', () => {
 
   it('shortens what rule, disk and default say', () => {
     expect(policy.lifeOf(PDF, undefined, {}, NOW).expiresIn).toBe(600)
-    expect(policy.lifeOf({ disk: 'media' }, 800, {}, NOW).expiresIn).toBe(600)
-    expect(policy.lifeOf({ disk: 'media' }, undefined, {}, NOW).expiresIn).toBe(600)
+    expect(policy.lifeOf({ disk: 'media', tenant: 'acme' }, 800, {}, NOW).expiresIn).toBe(600)
+    expect(policy.lifeOf({ disk: 'media', tenant: 'acme' }, undefined, {}, NOW).expiresIn).toBe(600)
   })
 
   it('refuses a call that asks for more, and allows one that asks for as much', () => {
     expect(thrownCode(() => policy.lifeOf(PDF, undefined, { expiresIn: 601 }, NOW))).toBe('ERR_CONFIG')
     expect(policy.lifeOf(PDF, undefined, { expiresIn: 600 }, NOW).expiresIn).toBe(600)
+  })
+
+  it('may be one of each tenant', () => {
+    const policy = new UrlPolicy({ maxExpiresIn: tenant => (tenant === 'acme' ? 60 : 10 * WEEK) })
+    const life = (tenant: string | null, request: UrlRequest = {}) =>
+      policy.lifeOf({ disk: 'media', tenant }, undefined, request, NOW).expiresIn
+    expect(life('acme')).toBe(60)
+    expect(thrownCode(() => life('acme', { expiresIn: 61 }))).toBe('ERR_CONFIG')
+    expect(life('globex')).toBe(3600)
+    expect(life(null, { expiresIn: WEEK })).toBe(WEEK)
+    expect(thrownCode(() => life('globex', { expiresIn: WEEK + 1 }))).toBe('ERR_CONFIG')
+  })
+
+  it.each([0, -1, Number.NaN, undefined, '60'])('of a tenant is refused when it is %j', cap => {
+    const policy = new UrlPolicy({ maxExpiresIn: () => cap as number })
+    expect(thrownCode(() => policy.lifeOf(PDF, undefined, {}, NOW))).toBe('ERR_CONFIG')
+  })
+
+  it('is what is left of the credentials, counted from the start of the window', () => {
+    const policy = new UrlPolicy()
+    const end = NOW + 600_000
+    const left = (at: number) => Math.floor((end - at) / 1000)
+    const { at, expiresIn, maxAge } = policy.lifeOf(PDF, undefined, {}, NOW, left)
+    expect(at + expiresIn * 1000).toBeLessThanOrEqual(end)
+    expect(at + expiresIn * 1000).toBeGreaterThan(end - 1000)
+    expect(maxAge).toBe(Math.max(0, expiresIn - 1800))
+    for (const later of [1, 1000, 60_000])
+      expect(policy.lifeOf(PDF, undefined, {}, NOW + later, left)).toMatchObject({ at, expiresIn, maxAge })
   })
 
   it('is never above seven days, whatever the options say', () => {
@@ -167,7 +249,7 @@ describe('the disposition', () => {
   it('is what the call asks for, then what the rule says', () => {
     expect(policy.lifeOf(PDF, undefined, { disposition: 'inline' }, NOW).disposition).toBe('inline')
     expect(policy.lifeOf(PDF, undefined, {}, NOW).disposition).toBe('attachment')
-    expect(policy.lifeOf({ disk: 'media' }, undefined, {}, NOW).disposition).toBeUndefined()
+    expect(policy.lifeOf({ disk: 'media', tenant: 'acme' }, undefined, {}, NOW).disposition).toBeUndefined()
   })
 
   it.each(['attachment\r\nX-Evil: 1', 'INLINE', '', 'form-data', 7])(

@@ -64,6 +64,13 @@ describe('storageFromEnv', () => {
     expect(url).toMatch(/^\/files\/local\/media\/acme\/notes\/a\.txt\?expires=/)
   })
 
+  it('refuses the folder of another environment', async () => {
+    const env = { STORAGE_URL_SECRET, MEDIA_ROOT: tempDir() }
+    await storageFromEnv({}, { ...env, STORAGE_ENVIRONMENT: 'production' }).ready()
+    const staging = storageFromEnv({}, { ...env, STORAGE_ENVIRONMENT: 'staging' })
+    await expect(staging.ready()).rejects.toMatchObject({ code: 'ERR_ENVIRONMENT_MISMATCH' })
+  })
+
   it('signs with the first of several secrets and verifies with all of them', async () => {
     const old = storageFromEnv({}, { STORAGE_URL_SECRET })
     const rotated = storageFromEnv(
@@ -110,6 +117,19 @@ describe('storageFromEnv', () => {
     await storage.close()
   })
 
+  it('signs Spaces URLs for the bucket and sends downloads to its CDN, without a warning', async () => {
+    const env = {
+      ...{ ...S3, ...KEYS, STORAGE_BACKEND: 'do_spaces' },
+      DO_SPACES_CDN_ENDPOINT: 'files.nyc3.cdn.digitaloceanspaces.com',
+    }
+    const storage = storageFromEnv({}, env)
+    await storage.ready()
+    const url = runWithTenant('acme', () => storage.disk('media').signedUrl('a.pdf'))
+    expect(url).toMatch(/^https:\/\/files\.nyc3\.cdn\.digitaloceanspaces\.com\/media\/acme\/a\.pdf\?/)
+    expect(warningsOf(env)).toEqual([])
+    await storage.close()
+  })
+
   it('signs Azure URLs for the container of the account', async () => {
     const storage = storageFromEnv({}, AZURE)
     await storage.ready()
@@ -142,6 +162,67 @@ describe('storageFromEnv', () => {
     const { message } = failureOf({ STORAGE_BACKEND: backend, STORAGE_URL_SECRET, ...more })
     for (const name of names) expect(message).toContain(`${name} is missing`)
     expect(message.match(/is missing/g)).toHaveLength(names.length)
+  })
+
+  it.each<[string, Record<string, string>, string[]]>([
+    [
+      'local',
+      { STORAGE_URL_SECRET: 'abc', STORAGE_ENVIRONMENT: 'a b', MEDIA_URL: 'files' },
+      [
+        'STORAGE_URL_SECRET must be one or more secrets of at least 16 characters, separated by commas. Make one with: openssl rand -base64 32',
+        'STORAGE_ENVIRONMENT must be a word such as production, staging or development',
+        'MEDIA_URL must be a path such as /files, or an http(s) address',
+      ],
+    ],
+    [
+      's3',
+      { STORAGE_URL_SECRET, AWS_STORAGE_BUCKET_NAME: 's3://files', AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE' },
+      [
+        'AWS_STORAGE_BUCKET_NAME must be a name alone, without a scheme, a host or a path',
+        'AWS_SECRET_ACCESS_KEY is missing: the two AWS keys go together, or both stay away',
+      ],
+    ],
+    [
+      'do_spaces',
+      { STORAGE_URL_SECRET, DO_SPACES_REGION: 'NYC', AWS_STORAGE_BUCKET_NAME: 'files' },
+      [
+        'DO_SPACES_REGION must be the slug of a datacenter, for example nyc3',
+        'AWS_ACCESS_KEY_ID is missing: Spaces knows no roles, only keys',
+        'AWS_SECRET_ACCESS_KEY is missing: Spaces knows no roles, only keys',
+      ],
+    ],
+    [
+      'azure',
+      {
+        STORAGE_URL_SECRET,
+        AZURE_ACCOUNT_NAME: 'Acme.Files',
+        AZURE_ACCOUNT_KEY: 'a key?',
+        AZURE_ENDPOINT_URL: 'acme',
+      },
+      [
+        'AZURE_ACCOUNT_NAME must be the name of a storage account: 3 to 24 small letters and digits',
+        'AZURE_ACCOUNT_KEY must be base64, as the portal shows it',
+        'AZURE_ENDPOINT_URL must be the http(s) address of a storage account',
+        'AZURE_CONTAINER is missing: the container that holds the files',
+      ],
+    ],
+    [
+      'gcs',
+      { GS_BUCKET_NAME: 'gs://files', GS_HMAC_SECRET: 'the-hmac-secret', GS_ENDPOINT_URL: 'ftp://x' },
+      [
+        'STORAGE_URL_SECRET is missing: it signs the URLs of private files. Make one with: openssl rand -base64 32',
+        'GS_BUCKET_NAME must be a name alone, without a scheme, a host or a path',
+        'GS_ENDPOINT_URL must be the http(s) address of a server of Google Cloud Storage',
+        'GS_HMAC_ACCESS_KEY_ID is missing: the two HMAC values go together',
+      ],
+    ],
+  ])('says all that is wrong for %s at once, a line for each', (backend, env, lines) => {
+    const { code, message } = failureOf({ STORAGE_BACKEND: backend, ...env })
+    expect(code).toBe('ERR_CONFIG')
+    expect(message.split('\n')).toEqual([
+      'The storage cannot be set up from the environment:',
+      ...lines.map(line => `  ${line}`),
+    ])
   })
 
   it('says that it is not ready before ready() loaded the driver', () => {
@@ -188,8 +269,17 @@ describe('storageFromEnv', () => {
     ['STORAGE_URL_SECRET', { STORAGE_URL_SECRET: 'short' }],
     ['STORAGE_URL_SECRET', { STORAGE_URL_SECRET: `${STORAGE_URL_SECRET},short` }],
     ['STORAGE_URL_SECRET', { STORAGE_URL_SECRET: '   ' }],
+    ['STORAGE_ENVIRONMENT', { STORAGE_URL_SECRET, STORAGE_ENVIRONMENT: 'the real one' }],
     ['MEDIA_URL', { STORAGE_URL_SECRET, MEDIA_URL: 'files' }],
     ['DO_SPACES_REGION', { STORAGE_URL_SECRET, DO_SPACES_REGION: 'New York' }],
+    ['DO_SPACES_CDN_ENDPOINT', { STORAGE_URL_SECRET, DO_SPACES_CDN_ENDPOINT: 'https://cdn.example/files' }],
+    [
+      'AWS_S3_ADDRESSING_STYLE must not be path beside DO_SPACES_CDN_ENDPOINT',
+      {
+        ...{ ...S3, ...KEYS, STORAGE_BACKEND: 'do_spaces' },
+        ...{ DO_SPACES_CDN_ENDPOINT: 'cdn.example', AWS_S3_ADDRESSING_STYLE: 'path' },
+      },
+    ],
     ['AWS_S3_ADDRESSING_STYLE', { STORAGE_URL_SECRET, AWS_S3_ADDRESSING_STYLE: 'host' }],
     ['USE_S3', { STORAGE_URL_SECRET, USE_S3: 'perhaps' }],
   ])('refuses a wrong %s, by name', (name, env) => {

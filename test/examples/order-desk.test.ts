@@ -1,8 +1,10 @@
+import { readFile } from 'node:fs/promises'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Desk, startDesk } from '../../examples/order-desk/desk.js'
+import { shipped } from '../../examples/order-desk/shipped.js'
 import { sample, Visitor } from '../../examples/order-desk/visitor.js'
 import { walkThrough } from '../../examples/order-desk/walk-through.js'
 import { assertTenantIsolation } from '../../src/testing/index.js'
@@ -72,6 +74,16 @@ async function expectTenantsApart({ desk }: { desk: Desk }, paths = ['order-file
       signedUrls: 'bearer',
     })
   }
+}
+
+/** The link on the page leads to a stylesheet that a browser accepts under `nosniff`. */
+async function expectStylesheet(address: string): Promise<void> {
+  const page = await (await fetch(address)).text()
+  const [, href = ''] = /<link rel="stylesheet" href="([^"]+)">/.exec(page) ?? []
+  const style = await fetch(new URL(href, address))
+  expect(style.status).toBe(200)
+  expect(style.headers.get('content-type')).toBe('text/css; charset=utf-8')
+  expect(await style.text()).toBe((await readFile(shipped('static/desk.css'))).toString())
 }
 
 describe('the order desk', () => {
@@ -160,10 +172,13 @@ describeWithS3('the order desk on Ceph', () => {
         expect(answer.body.equals(await sample('order.pdf'))).toBe(true)
         expect(answer.headers['content-type']).toBe('application/pdf')
         expect(answer.headers['content-disposition']).toContain("filename*=UTF-8''Pr%C3%BCfung")
-        const keys = await listAllKeys(open.env.AWS_STORAGE_BUCKET_NAME ?? '')
+        const all = await listAllKeys(open.env.AWS_STORAGE_BUCKET_NAME ?? '')
+        const keys = all.filter(key => !key.startsWith('static/'))
         expect(keys.length).toBeGreaterThan(0)
         expect(keys.every(key => /^media\/acme\/order_files\/[0-9a-f-]{36}\.pdf$/.test(key))).toBe(true)
       })
+
+      it('takes the stylesheet of its pages from the static disk', () => expectStylesheet(open.address))
 
       it('refuses a tampered address, and the object without one', async () => {
         const { file } = await upload()
@@ -218,6 +233,8 @@ describeWithAzurite('the order desk on azurite', () => {
   })
 
   it('keeps its tenants apart at every door', () => expectTenantsApart(open))
+
+  it('takes the stylesheet of its pages from the static disk', () => expectStylesheet(open.address))
 
   it('stores, signs and refuses as on every other backend', async () => {
     const anna = new Visitor(open.address, 'anna')

@@ -66,6 +66,7 @@ export const DOORS: Record<string, Record<string, Door | readonly Door[]>> = {
     list: { by: 'prefix', call: ({ disk }, below) => keysIn(disk.list(below)) },
     url: { by: 'target', asks: 'signedUrl', call: ({ disk }, from) => disk.url(from) },
     signedUrl: { by: 'target', call: ({ disk }, from) => disk.signedUrl(from) },
+    signMany: { by: 'target', call: ({ disk }, from) => disk.signMany([from]) },
     // These two are for the library's own rooms, which use them together: the one asks who, the other spells it out.
     address: {
       by: 'target',
@@ -81,12 +82,17 @@ export const DOORS: Record<string, Record<string, Door | readonly Door[]>> = {
     },
     assertWritable: { by: 'caller', call: ({ disk }) => disk.assertWritable() },
     ready: { by: 'caller', call: ({ disk }) => disk.ready() },
+    readyUrls: {
+      by: 'nothing',
+      because: 'It loads the signer of a CDN at start-up, before there is any tenant.',
+    },
   },
   Storage: {
     ready: { by: 'nothing', because: 'It opens all backends at start-up, before there is any tenant.' },
     close: { by: 'nothing', because: 'It ends the sockets of the whole process.' },
     diskNames: { by: 'nothing', because: 'The names are the set-up, the same for everyone.' },
     backendNames: { by: 'nothing', because: 'The names are the set-up, the same for everyone.' },
+    urlRuleFields: { by: 'nothing', because: 'The names are the set-up, the same for everyone.' },
     disk: { by: 'nothing', because: 'It gives a Disk, and every method of that has its own row.' },
     verifyUrl: { by: 'tail', call: ({ storage }, tail) => storage.verifyUrl(tail) },
     urlOf: { by: 'address', asks: 'signedUrl', call: (at, from) => at.storage.urlOf(fileAt(at, from)) },
@@ -125,6 +131,12 @@ export const DOORS: Record<string, Record<string, Door | readonly Door[]>> = {
       by: 'key',
       call: ({ scoped }, key) => scoped.signUrl?.(key, { method: 'GET', expiresIn: 60, at: Date.now() }),
     },
+    signUrlRemotely: {
+      by: 'key',
+      call: async ({ scoped }, key) =>
+        scoped.signUrlRemotely?.(key, { method: 'GET', expiresIn: 60, at: Date.now() }),
+    },
+    signableFor: { by: 'nothing', because: 'It says how long credentials last, whatever they sign.' },
     publicUrl: { by: 'key', call: ({ scoped }, key) => scoped.publicUrl?.(key) },
   },
 }

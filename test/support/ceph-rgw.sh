@@ -4,6 +4,7 @@
 #   ceph-rgw.sh start  DIR PORT      start mon + osd + radosgw under DIR, S3 on http://127.0.0.1:PORT
 #   ceph-rgw.sh stop   DIR           stop exactly those processes (by PID) and remove DIR
 #   ceph-rgw.sh status DIR           0 and one line when all of them run; 1 otherwise
+#   ceph-rgw.sh gateway DIR          start the radosgw again that was killed, on its old port; mon and osd ran on
 #   ceph-rgw.sh env    DIR           print the settings as KEY=VALUE lines (for `eval` or dotenv)
 #   ceph-rgw.sh admin  DIR ARGS...   run radosgw-admin against the cluster
 #   ceph-rgw.sh run    PROGRAM ...   run one of Ceph's programs where CEPH_ROOT says they are
@@ -158,7 +159,6 @@ cmd_start() {
   done
 
   # 4. a second zone: realm + system user + zone, committed as a period
-  local zone_args=()
   if [ -n "$ZONE2_PORT" ]; then
     local sk1=$FSID; sk1=${sk1//-/}
     {
@@ -182,12 +182,10 @@ cmd_start() {
       } >>"$DIR/log/mkfs.out" 2>&1 || { fail_log "sync policy failed"; halt "$DIR"; exit 1; }
     fi
     "${adm[@]}" period update --commit >>"$DIR/log/mkfs.out" 2>&1 || { fail_log "period commit failed"; halt "$DIR"; exit 1; }
-    zone_args=(--rgw_zone=default)
   fi
 
-  # 5. the gateway (tcp_nodelay: without it small replies wait 40 ms for a delayed ACK)
-  spawn rgw radosgw -f -n client.rgw -c "$conf" "${zone_args[@]}" --rgw_frontends "beast endpoint=127.0.0.1:$PORT tcp_nodelay=1"
-  wait_for "radosgw on 127.0.0.1:$PORT" port_busy "$PORT" || { halt "$DIR"; exit 1; }
+  # 5. the gateway
+  start_gateway || { halt "$DIR"; exit 1; }
   if [ -n "$ZONE2_PORT" ]; then
     spawn rgw2 radosgw -f -n client.rgw2 -c "$conf" --rgw_zone=second --rgw_frontends "beast endpoint=127.0.0.1:$ZONE2_PORT tcp_nodelay=1"
     wait_for "radosgw on 127.0.0.1:$ZONE2_PORT" port_busy "$ZONE2_PORT" || { halt "$DIR"; exit 1; }
@@ -206,6 +204,20 @@ ${ZONE2_PORT:+RGW_ENDPOINT2=http://127.0.0.1:$ZONE2_PORT}
 E
   trap - INT TERM
   echo "$PROG: ready in $(( $(now_ms) - t0 )) ms: http://127.0.0.1:$PORT (store $STORE, access key $AK)"
+}
+
+# start_gateway: the first radosgw (tcp_nodelay: without it small replies wait 40 ms for a delayed ACK)
+start_gateway() {
+  spawn rgw radosgw -f -n client.rgw -c "$DIR/ceph.conf" ${ZONE2_PORT:+--rgw_zone=default} --rgw_frontends "beast endpoint=127.0.0.1:$PORT tcp_nodelay=1"
+  wait_for "radosgw on 127.0.0.1:$PORT" port_busy "$PORT"
+}
+cmd_gateway() {
+  DIR=$(readlink -f "$1") && [ -e "$DIR/$MARK" ] && [ -e "$DIR/env" ] || die "there is no cluster of mine at $1"
+  STARTED=
+  use_root
+  exec 9>"$DIR/$MARK"; flock -w 60 9 || die "another start or stop holds $DIR"
+  PORT=$(sed -n 's/^RGW_PORT=//p' "$DIR/env"); ZONE2_PORT=$(sed -n 's/^RGW_ENDPOINT2=.*://p' "$DIR/env")
+  pid_alive "$DIR" rgw || start_gateway || exit 1
 }
 
 # halt DIR: end rgw, osd, mon - TERM, up to 5 s, then KILL; only processes that are provably ours
@@ -238,6 +250,7 @@ case ${1:-} in
   start)   [ $# -eq 3 ] || usage; cmd_start "$2" "$3";;
   stop)    [ $# -eq 2 ] || usage; cmd_stop "$2";;
   status)  [ $# -eq 2 ] || usage; cmd_status "$2";;
+  gateway) [ $# -eq 2 ] || usage; cmd_gateway "$2";;
   env)     [ $# -eq 2 ] || usage; cat "$2/env";;
   admin)   [ $# -ge 3 ] || usage; use_root; d=$(readlink -f "$2"); shift 2; exec radosgw-admin -c "$d/ceph.conf" "$@";;
   run)     [ $# -ge 2 ] || usage; use_root; shift; "$@";;

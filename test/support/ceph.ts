@@ -16,7 +16,7 @@ const script = (name: string): string => fileURLToPath(new URL(`./${name}`, impo
  * installed packages or from packages unpacked once into the user's cache.
  */
 export async function startS3(options: { runDir: string; keeper: Keeper }): Promise<S3Server> {
-  return externalS3() ?? (await startCeph(options))
+  return externalS3() ?? (await startCeph(options)).server
 }
 
 function externalS3(): S3Server | undefined {
@@ -38,7 +38,17 @@ function externalS3(): S3Server | undefined {
   }
 }
 
-async function startCeph({ runDir, keeper }: { runDir: string; keeper: Keeper }): Promise<S3Server> {
+/** A Ceph cluster whose gateway can be killed. */
+export interface Ceph {
+  server: S3Server
+  /** `kill -9`, at once. Monitor and OSD, and so all data, stay. */
+  killGateway(): void
+  /** Starts it again on its old port, and waits until it listens. */
+  startGateway(): Promise<void>
+}
+
+/** A Ceph cluster of our own. It ends with the keeper. */
+export async function startCeph({ runDir, keeper }: { runDir: string; keeper: Keeper }): Promise<Ceph> {
   if (process.platform !== 'linux') {
     throw new Error(
       `Ceph runs on Linux only, not on ${process.platform}; set S3_TEST_ENDPOINT to a server elsewhere`,
@@ -62,13 +72,26 @@ async function startCeph({ runDir, keeper }: { runDir: string; keeper: Keeper })
       .map((line): [string, string] => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
   )
   const setting = (name: string): string => settings.get(name) ?? ''
-  return {
+  const server = {
     endpoint: setting('RGW_ENDPOINT'),
     region: setting('RGW_REGION'),
     accessKeyId: setting('RGW_ACCESS_KEY'),
     secretAccessKey: setting('RGW_SECRET_KEY'),
     other: { accessKeyId: setting('RGW_ACCESS_KEY2'), secretAccessKey: setting('RGW_SECRET_KEY2') },
   }
+  return {
+    server,
+    killGateway: () => process.kill(gatewayOf(folder), 'SIGKILL'),
+    startGateway: () => bash([script('ceph-rgw.sh'), 'gateway', folder], { env, timeout: 60_000 }),
+  }
+}
+
+/** The process id that the script wrote down, as long as the process is the gateway of this folder. */
+function gatewayOf(folder: string): number {
+  const pid = readFileSync(path.join(folder, 'run/rgw.pid'), 'utf8').trim()
+  const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+  if (command.some(word => word.endsWith(`${folder}/ceph.conf`))) return Number(pid)
+  throw new Error(`process ${pid} is not the gateway of ${folder}`)
 }
 
 async function bash(

@@ -17,16 +17,18 @@ export function startUpload(store: StubStore, req: IncomingMessage, url: URL, by
   store.bucket(bucket)
   const key = url.searchParams.get('name')
   const ifGenerationMatch = url.searchParams.get('ifGenerationMatch')
+  const kmsKeyName = url.searchParams.get('kmsKeyName') ?? undefined
   if (key === null) throw new StubError(400, 'required', 'name is missing.')
   const type = url.searchParams.get('uploadType')
   if (type === 'multipart') {
     const { resource, content } = parseRelated(req.headers['content-type'], bytes)
-    return json(store.store(bucket, key, content, resource, ifGenerationMatch))
+    return json(store.store(bucket, key, content, { ...resource, kmsKeyName }, ifGenerationMatch))
   }
   if (type !== 'resumable') throw new StubError(400, 'invalid', 'The stub does not know this uploadType.')
   store.assertGeneration(bucket, key, ifGenerationMatch)
   const resource = {
     contentType: req.headers['x-upload-content-type'],
+    kmsKeyName,
     ...(bytes.length > 0 ? (JSON.parse(bytes.toString()) as Record<string, unknown>) : {}),
   }
   const id = randomUUID()

@@ -15,8 +15,8 @@ import { continueUpload, json, type StubAnswer, startUpload } from './gcs-stub-u
  * ifGenerationMatch, checksums that the client gives, the form of multipart bodies, Content-Range and the size of
  * chunks, and that nothing is visible before an upload ends.
  *
- * It does not: IAM beyond one owner per bucket, versions, retention, ACLs, transcoding, storage classes, rate
- * limits, conditions other than ifGenerationMatch, `fields`, TLS. Copies are done in steps of 4 MiB where Google
+ * It does not: IAM beyond one owner per bucket, versions, retention, ACLs, transcoding, rate limits, keys and
+ * classes beyond keeping their names, conditions other than ifGenerationMatch, `fields`, TLS. Copies are done in steps of 4 MiB where Google
  * decides by place and class. It is not proof that the real service behaves alike.
  */
 
@@ -129,7 +129,8 @@ export class GcsStub {
     if (kind !== 'o') throw new StubError(404, 'notFound', 'Not Found')
     if (url.pathname.startsWith('/upload/')) return startUpload(this.store, req, url, bytes)
     if (key === undefined) return this.#list(bucket, url.searchParams)
-    if (action === 'rewriteTo') return this.#rewrite(bucket, key, [rest[1] ?? '', rest[3] ?? ''], url)
+    if (action === 'rewriteTo')
+      return this.#rewrite({ bucket, key, toBucket: rest[1] ?? '', to: rest[3] ?? '' }, url, bytes)
     const generation = url.searchParams.get('generation')
     const object = this.store.object(bucket, key, generation)
     if (req.method === 'DELETE') {
@@ -155,12 +156,22 @@ export class GcsStub {
     })
   }
 
-  #rewrite(bucket: string, key: string, [toBucket, to]: [string, string], url: URL): StubAnswer {
-    const { bytes, resource } = this.store.object(bucket, key)
+  /** A body replaces the properties of the source; the key and the class of the target are its own. */
+  #rewrite(
+    { bucket, key, toBucket, to }: Record<'bucket' | 'key' | 'toBucket' | 'to', string>,
+    url: URL,
+    body: Buffer,
+  ): StubAnswer {
+    const source = this.store.object(bucket, key)
+    const { bytes } = source
     const copied = Number(url.searchParams.get('rewriteToken') ?? 0) + REWRITE_STEP
     if (copied < bytes.length)
       return json({ done: false, totalBytesRewritten: String(copied), rewriteToken: String(copied) })
-    const target = this.store.store(toBucket, to, bytes, resource)
+    const { storageClass: _, kmsKeyName: __, ...inherited } = source.resource
+    const { crc32c, md5Hash } = source.resource
+    const resource = body.length > 0 ? { ...JSON.parse(body.toString()), crc32c, md5Hash } : inherited
+    const kmsKeyName = url.searchParams.get('destinationKmsKeyName') ?? undefined
+    const target = this.store.store(toBucket, to, bytes, { ...resource, kmsKeyName })
     return json({ done: true, totalBytesRewritten: String(bytes.length), object: target.resource })
   }
 

@@ -26,23 +26,28 @@ export function s3Connection(): S3Server {
 
 /** The SDK's client for arranging and inspecting, independent of what is under test. */
 export function s3Client(): S3Client {
-  client ??= new S3Client({
-    endpoint: s3Connection().endpoint,
-    region: s3Connection().region,
-    credentials: { accessKeyId: s3Connection().accessKeyId, secretAccessKey: s3Connection().secretAccessKey },
+  client ??= clientOf(s3Connection())
+  return client
+}
+let client: S3Client | undefined
+
+/** The same for another server than that of the run. */
+export function clientOf({ endpoint, region, accessKeyId, secretAccessKey }: S3Server): S3Client {
+  return new S3Client({
+    endpoint,
+    region,
+    credentials: { accessKeyId, secretAccessKey },
     forcePathStyle: true,
     // Ceph answers 411 to the trailers of the SDK's default checksums
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
   })
-  return client
 }
-let client: S3Client | undefined
 
 /** A bucket nobody else uses. It stays until the server ends with the run. */
-export async function createBucket(prefix = 'test'): Promise<string> {
+export async function createBucket(prefix = 'test', on = s3Client()): Promise<string> {
   const bucket = `${prefix}-${randomUUID()}`
-  await s3Client().send(new CreateBucketCommand({ Bucket: bucket }))
+  await on.send(new CreateBucketCommand({ Bucket: bucket }))
   return bucket
 }
 
@@ -60,12 +65,12 @@ export interface OpenUpload {
 }
 
 /** Multipart uploads that were begun and neither completed nor aborted. */
-export async function listOpenUploads(bucket: string): Promise<OpenUpload[]> {
+export async function listOpenUploads(bucket: string, on = s3Client()): Promise<OpenUpload[]> {
   const uploads: OpenUpload[] = []
   let page: ListMultipartUploadsCommandOutput | undefined
   do {
     const from = page ? { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker } : {}
-    page = await s3Client().send(new ListMultipartUploadsCommand({ Bucket: bucket, ...from }))
+    page = await on.send(new ListMultipartUploadsCommand({ Bucket: bucket, ...from }))
     for (const { Key, UploadId } of page.Uploads ?? [])
       uploads.push({ key: Key ?? '', uploadId: UploadId ?? '' })
   } while (page.IsTruncated)

@@ -4,7 +4,9 @@ import ts from 'typescript'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { filesBelow, rooms, root, runTool, tempFolder } from './tools.js'
 
-const DRIVERS = ['local', 'memory', 's3', 'spaces', 'azure', 'gcs'].map(name => `drivers/${name}`)
+const DRIVERS = ['local', 'memory', 's3', 'spaces', 'azure', 'gcs', 'cloudfront'].map(
+  name => `drivers/${name}`,
+)
 const BELOW_LEAVES = ['core', 'upload', ...DRIVERS, 'express', 'multer', 'typeorm', 'migrate', 'env']
 
 /** Who may reach for what; each pair of a room and a target that is not named here is forbidden. */
@@ -18,6 +20,7 @@ const ALLOWED: Record<string, string[]> = {
   'drivers/spaces': ['core', 'drivers/s3', 'a request'],
   'drivers/azure': ['core', '@azure/storage-blob', 'a request'],
   'drivers/gcs': ['core', '@google-cloud/storage', 'a request'],
+  'drivers/cloudfront': ['core', '@aws-sdk/cloudfront-signer', 'a request'],
   express: ['core', 'upload', 'npm express', 'a request', 'a response'],
   multer: ['core', 'upload', 'npm express', 'npm multer', 'a request', 'a response'],
   typeorm: ['core', 'npm typeorm'],
@@ -35,7 +38,13 @@ const SAYS: Record<string, string> = {
 }
 
 const PACKAGES = [
-  ...['@aws-sdk/client-s3', '@aws-sdk/s3-request-presigner', '@azure/storage-blob', '@google-cloud/storage'],
+  ...[
+    '@aws-sdk/client-s3',
+    '@aws-sdk/s3-request-presigner',
+    '@aws-sdk/cloudfront-signer',
+    '@azure/storage-blob',
+    '@google-cloud/storage',
+  ],
   ...['zod', 'file-type', 'mime-types', 'commander', 'cli-progress', 'pg', 'tenant-files', 'left-pad'],
 ]
 

@@ -79,21 +79,61 @@ describe('a consumer of the packed library', () => {
   }, 90_000)
 })
 
-test('each peer is optional, and no room that is used without it loads it', async () => {
+describe('a consumer without any peer', () => {
   const peers = Object.keys(manifest.peerDependencies)
-  expect(peers.filter(peer => !manifest.peerDependenciesMeta[peer]?.optional)).toEqual([])
+  let consumer: Awaited<ReturnType<typeof createConsumer>>
+  beforeAll(async () => {
+    consumer = await createConsumer({ without: peers.map(peer => peer.split('/')[0] ?? peer) })
+  })
+  afterAll(() => consumer?.remove())
 
-  const consumer = await createConsumer({ without: peers.map(peer => peer.split('/')[0] ?? peer) })
-  try {
+  test('is told by npm that each of them is optional', () => {
+    expect(peers.filter(peer => !manifest.peerDependenciesMeta[peer]?.optional)).toEqual([])
+  })
+
+  test('can load every room that needs none', async () => {
     const free = ['', '/env', '/upload', '/drivers/local', '/drivers/memory'].map(
       room => `tenant-files${room}`,
     )
     const loads = free.map(specifier => `await import('${specifier}')`).join('\n')
     expect(await consumer.runModule(`${loads}\nconsole.log('true')`)).toBe(true)
-    await expect(consumer.runModule(`await import('tenant-files/typeorm')`)).rejects.toThrow('typeorm')
-  } finally {
-    consumer.remove()
-  }
+  })
+
+  test.each([
+    ['typeorm', 'typeorm'],
+    ['drivers/s3', '@aws-sdk/client-s3'],
+    ['drivers/spaces', '@aws-sdk/client-s3'],
+    ['drivers/azure', '@azure/storage-blob'],
+    ['drivers/gcs', '@google-cloud/storage'],
+  ])('reads the name of the package when it imports tenant-files/%s', async (room, peer) => {
+    // Node's own words: an import that is not there cannot be caught without awaiting at the top level.
+    const loading = consumer.runModule(`await import('tenant-files/${room}')`)
+    await expect(loading).rejects.toThrow(`Cannot find package '${peer}'`)
+  })
+
+  test.each([
+    ['s3', '@aws-sdk/client-s3', { AWS_STORAGE_BUCKET_NAME: 'files' }],
+    [
+      'do_spaces',
+      '@aws-sdk/client-s3',
+      { AWS_STORAGE_BUCKET_NAME: 'files', AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 'b' },
+    ],
+    [
+      'azure',
+      '@azure/storage-blob',
+      { AZURE_CONTAINER: 'files', AZURE_ACCOUNT_NAME: 'acme', AZURE_ACCOUNT_KEY: 'a' },
+    ],
+    ['gcs', '@google-cloud/storage', { GS_BUCKET_NAME: 'files' }],
+  ])('is told by ready() what to install for %s', async (backend, peer, variables) => {
+    const env = { STORAGE_BACKEND: backend, STORAGE_URL_SECRET: 'a secret of some length', ...variables }
+    const { code, message } = (await consumer.runModule(`
+      import { storageFromEnv } from 'tenant-files/env'
+      const error = await storageFromEnv({}, ${JSON.stringify(env)}).ready().catch(error => error)
+      console.log(JSON.stringify({ code: error.code, message: error.message }))
+    `)) as { code: string; message: string }
+    expect(code).toBe('ERR_PEER_MISSING')
+    expect(message).toContain(`npm install ${peer}`)
+  })
 })
 
 test('a block of code is cut into the files that it names', () => {

@@ -11,10 +11,16 @@ export function run(
   file: string,
   args: string[],
   cwd = root,
+  env: Record<string, string> = {},
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
   return new Promise((resolve, reject) => {
     const shell = process.platform === 'win32' && file === 'npm'
-    const child = spawn(file, args, { cwd, shell, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(file, args, {
+      cwd,
+      shell,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     let stdout = ''
     let stderr = ''
     child.stdout.on('data', data => (stdout += data))
@@ -25,10 +31,16 @@ export function run(
 }
 
 /** Runs the command of an installed package. */
-export function runTool(packageName: string, command: string, args: string[], cwd = root) {
+export function runTool(
+  packageName: string,
+  command: string,
+  args: string[],
+  cwd = root,
+  env: Record<string, string> = {},
+) {
   const folder = path.join(root, 'node_modules', packageName)
   const { bin } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'))
-  return run(process.execPath, [path.join(folder, bin[command]), ...args], cwd)
+  return run(process.execPath, [path.join(folder, bin[command]), ...args], cwd, env)
 }
 
 /** A temporary folder under its real name, and its removal. */

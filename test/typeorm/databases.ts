@@ -76,6 +76,7 @@ export interface Line {
   state: string
   size: string | number | null
   expires_at: string | number | null
+  upload_id: string | null
 }
 
 /** The ledger as it stands. */

@@ -1,6 +1,8 @@
 import { BlobServiceClient } from '@azure/storage-blob'
 import { endBody } from '../../core/body.js'
+import type { BackendAgents } from '../../core/connect-timeout.js'
 import type {
+  CopyOptions,
   Driver,
   DriverCapabilities,
   GetOptions,
@@ -15,6 +17,7 @@ import type {
 } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 import { assertListPrefix } from '../../core/key.js'
+import { encodeKey } from '../../core/uri.js'
 import { AzureCalls } from './azure-calls.js'
 import { assertAzureKey } from './azure-key.js'
 import { inByteOrder } from './byte-order.js'
@@ -51,21 +54,26 @@ export class AzureDriver implements Driver {
    *   not 1 second to a week
    */
   readonly signUrl?: (key: string, options: SignUrlOptions) => string
+  /** What is left of the user delegation key; not there with an account key, which lasts. */
+  readonly signableFor?: (at: number) => number
   readonly #calls: AzureCalls
+  readonly #agents: BackendAgents | undefined
   readonly #delegation: DelegationKeys | undefined
   #ready: Promise<void> | undefined
 
   /** @throws ERR_CONFIG */
   constructor(options: AzureDriverOptions) {
     const limits = resolveLimits(options)
-    const connection = connect(options)
+    const connection = connect(options, limits)
     const ownership = options.client === undefined ? 'own' : 'shared'
     this.#calls = new AzureCalls(connection.client, limits, ownership)
-    const { signWith } = connection
+    const { signWith, agents } = connection
+    this.#agents = agents
     const signedUrls = signWith !== undefined
     if (signWith instanceof BlobServiceClient) {
       const keys = this.#delegationOf(signWith)
       this.#delegation = keys
+      this.signableFor = at => Math.max(1, Math.floor((keys.current().signedExpiresOn.getTime() - at) / 1000))
       this.signUrl = this.#signUrlBy(() => ({ delegated: keys.current() }))
     } else if (signedUrls) {
       this.signUrl = this.#signUrlBy(() => ({ account: signWith }))
@@ -136,16 +144,27 @@ export class AzureDriver implements Driver {
     yield* inByteOrder(listBlobs(this.#calls, prefix, options))
   }
 
-  async copy(from: string, to: string, options: OperationOptions = {}): Promise<void> {
+  async copy(from: string, to: string, options: CopyOptions = {}): Promise<void> {
     assertAzureKey(from)
     assertAzureKey(to)
     if (from === to) return void (await this.head(from, options))
-    await copyBlob(this.#calls, from, to, options)
+    if (options.encryption === undefined) return copyBlob(this.#calls, from, to, options)
+    // A copy on the server cannot name an encryption scope ("Copy Blob", Azure REST API), so the bytes come and go.
+    const { body, info } = await this.get(from, options)
+    const { size, contentType, contentDisposition, cacheControl } = info
+    await this.put(to, body, { ...options, size, contentType, contentDisposition, cacheControl })
   }
 
-  /** Ends the background refresh. Idle sockets belong to the SDK, which shares them and lets the process end. */
+  publicUrl(key: string): string {
+    assertAzureKey(key)
+    const { origin, pathname } = new URL(this.#calls.client.url)
+    return `${origin}${pathname}/${encodeKey(key)}`
+  }
+
+  /** Ends the background refresh, and the sockets unless the client is the application's. */
   async close(): Promise<void> {
     this.#delegation?.stop()
+    this.#agents?.destroy()
     this.#ready = undefined
   }
 

@@ -1,4 +1,5 @@
 import { StorageError, type StorageErrorCode } from '../../core/errors.js'
+import { mayPass, parseRetryAfter } from '../../core/retry.js'
 
 /** What an error happened to. */
 export interface ErrorPlace {
@@ -96,6 +97,9 @@ const REASONS: Record<string, Reason> = {
   AuthenticationRequiredError: { code: 'ERR_BACKEND_DENIED', message: 'Entra ID refused the credential.' },
 }
 
+/** The SDK's names for a request that did not get out, and for an answer that ended in the middle. */
+const BROKEN_OFF = new Set(['REQUEST_SEND_ERROR', 'PARSE_ERROR'])
+
 const NO_CONTAINER = new Set(['ContainerNotFound', 'ContainerBeingDeleted', 'ContainerDisabled'])
 
 const BY_STATUS: Record<number, Reason> = {
@@ -125,8 +129,14 @@ export function statusOf(error: StorageError): number | undefined {
 export function isTransient(error: StorageError): boolean {
   if (error.code === 'ERR_BACKEND_TIMEOUT') return true
   const { statusCode, code } = toSdkError(error.cause)
-  if (statusCode !== undefined) return statusCode === 429 || statusCode === 500 || statusCode >= 502
-  return error.code === 'ERR_BACKEND' && code !== undefined
+  return mayPass({ status: statusCode, code }) || (statusCode === undefined && BROKEN_OFF.has(code ?? ''))
+}
+
+/** Milliseconds that the backend asked to wait. */
+export function retryAfter({ cause }: StorageError): number | undefined {
+  return typeof cause === 'object' && cause !== null && 'retryAfter' in cause
+    ? parseRetryAfter(cause.retryAfter)
+    : undefined
 }
 
 function reasonOf(error: SdkError, { container }: ErrorPlace): Reason {
@@ -168,7 +178,8 @@ function withoutRequest(error: unknown): unknown {
   const said = nameOf({ response, ...rest })
   const bare = new Error(`${said ?? 'no name'}${statusCode === undefined ? '' : `, status ${statusCode}`}`)
   const requestId = response?.headers?.get?.('x-ms-request-id')
-  return Object.assign(bare, { name: 'RestError', code: said, statusCode, requestId })
+  const retryAfter = response?.headers?.get?.('retry-after')
+  return Object.assign(bare, { name: 'RestError', code: said, statusCode, requestId, retryAfter })
 }
 
 function toSdkError(error: unknown): SdkError {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import type { BlockMemory } from '../../core/body-blocks.js'
 import type { PutResult } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
-import type { BlockMemory } from './body-blocks.js'
 import { MAX_BLOCKS } from './options.js'
 import type { UploadTarget } from './upload-target.js'
 
@@ -64,10 +64,10 @@ export class BlockUpload {
     const id = Buffer.from(`${this.#prefix}${`${this.#ids.length}`.padStart(6, '0')}`).toString('base64')
     this.#ids.push(id)
     this.#size += block.length
-    const { calls, key, signal, blob } = this.#target
+    const { calls, key, signal, blob, encryptionScope } = this.#target
     const call = { operation: 'put', key, signal, bytes: block.length }
     const sent = calls
-      .run(call, abortSignal => blob.stageBlock(id, block, block.length, { abortSignal }))
+      .run(call, abortSignal => blob.stageBlock(id, block, block.length, { ...encryptionScope, abortSignal }))
       .then(
         // A try that was given up before has lost its socket, and reads no more either.
         () => this.#memory.giveBack(block),

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BlobClient } from '@azure/storage-blob'
 import { throwIfAborted } from '../../core/abort.js'
-import type { OperationOptions } from '../../core/driver.js'
+import type { CopyOptions } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 import type { AzureCalls } from './azure-calls.js'
 
@@ -21,14 +21,14 @@ export async function copyBlob(
   calls: AzureCalls,
   from: string,
   to: string,
-  { signal }: OperationOptions,
+  { signal, storageClass }: CopyOptions,
 ): Promise<void> {
   const target = calls.client.getBlobClient(to)
   // The source is of the same container and needs no authorization of its own; a client's SAS is in its URL.
   const source = calls.client.getBlobClient(from).url
   const call = { operation: 'copy', key: from, signal, slow: true }
   const copyId = await calls.run(call, async abortSignal => {
-    const poller = await target.beginCopyFromURL(source, { abortSignal })
+    const poller = await target.beginCopyFromURL(source, { abortSignal, tier: storageClass })
     return poller.isDone() ? undefined : copyIdOf(poller.getOperationState())
   })
   if (copyId === undefined) return

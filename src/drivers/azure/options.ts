@@ -3,8 +3,16 @@ import {
   BlobServiceClient,
   ContainerClient,
   newPipeline,
+  type RequestPolicyFactory,
   StorageSharedKeyCredential,
 } from '@azure/storage-blob'
+import {
+  assertPositive,
+  type CallLimits,
+  type CallOptions,
+  resolveCallLimits,
+} from '../../core/call-limits.js'
+import { agentsWithin, type BackendAgents } from '../../core/connect-timeout.js'
 import { StorageError } from '../../core/errors.js'
 
 /** What `@azure/identity` calls TokenCredential, for example `new DefaultAzureCredential()`. */
@@ -13,7 +21,7 @@ export type AzureTokenCredential = Exclude<
   StorageSharedKeyCredential | AnonymousCredential
 >
 
-export interface AzureDriverOptions {
+export interface AzureDriverOptions extends CallOptions {
   container: string
   /**
    * The application's own client of that container; account, endpoint and credentials are then its business. URLs
@@ -31,21 +39,12 @@ export interface AzureDriverOptions {
   blockSize?: number
   /** Blocks of one upload on their way at the same time. Default 4. */
   blocksInFlight?: number
-  /** Milliseconds for one try of a request until its answer begins; bodies get more, by their size. Default 30,000. */
-  requestTimeout?: number
-  /** Milliseconds without a byte of a download that somebody waits for. Default 30,000. */
-  idleTimeout?: number
-  /** How often a request is tried in all. Default 3. A `client` of the application brings tries of its own. */
-  maxAttempts?: number
 }
 
 /** The numbers, with every default filled in. */
-export interface AzureLimits {
+export interface AzureLimits extends CallLimits {
   readonly blockSize: number
   readonly blocksInFlight: number
-  readonly requestTimeout: number
-  readonly idleTimeout: number
-  readonly maxAttempts: number
 }
 
 /** How the container is reached, and what URLs are signed with. */
@@ -53,6 +52,8 @@ export interface Connection {
   readonly client: ContainerClient
   /** Undefined where there is nothing to sign with. */
   readonly signWith: StorageSharedKeyCredential | BlobServiceClient | undefined
+  /** The sockets of a client of our own. */
+  readonly agents?: BackendAgents
 }
 
 const MIB = 1024 * 1024
@@ -68,22 +69,17 @@ export function resolveLimits(options: AzureDriverOptions): AzureLimits {
   const limits = {
     blockSize: options.blockSize ?? 8 * MIB,
     blocksInFlight: options.blocksInFlight ?? 4,
-    requestTimeout: options.requestTimeout ?? 30_000,
-    idleTimeout: options.idleTimeout ?? 30_000,
-    maxAttempts: options.maxAttempts ?? 3,
   }
-  for (const [name, value] of Object.entries(limits)) {
-    if (!Number.isSafeInteger(value) || value < 1) throw config(`${name} must be a positive whole number.`)
-  }
+  assertPositive(limits)
   if (limits.blockSize > MAX_BLOCK_SIZE) throw config('blockSize must be at most 4,000 MiB.')
-  return limits
+  return { ...limits, ...resolveCallLimits(options) }
 }
 
 /** @throws ERR_CONFIG */
-export function connect(options: AzureDriverOptions): Connection {
+export function connect(options: AzureDriverOptions, limits: AzureLimits): Connection {
   if (typeof options.container !== 'string' || options.container === '')
     throw config('Set the name of the container.')
-  return options.client === undefined ? connectOwn(options) : connectThrough(options.client, options)
+  return options.client === undefined ? connectOwn(options, limits) : connectThrough(options.client, options)
 }
 
 function connectThrough(client: ContainerClient, options: AzureDriverOptions): Connection {
@@ -98,14 +94,28 @@ function connectThrough(client: ContainerClient, options: AzureDriverOptions): C
   return { client, signWith: new BlobServiceClient(accountUrl(client), newPipeline(credential, ONE_TRY)) }
 }
 
-function connectOwn(options: AzureDriverOptions): Connection {
+function connectOwn(options: AzureDriverOptions, limits: AzureLimits): Connection {
   const credential = credentialOf(options)
   const url = endpointOf(options)
   // The tries are AzureCalls' own: the SDK's have no time-out each, and wait 4 seconds before the third.
   const pipeline = newPipeline(credential, ONE_TRY)
+  const agents = agentsWithin(limits.connectTimeout)
+  pipeline.factories.unshift(throughAgents(agents))
   const client = new ContainerClient(`${url}/${encodeURIComponent(options.container)}`, pipeline)
   const byKey = credential instanceof StorageSharedKeyCredential
-  return { client, signWith: byKey ? credential : new BlobServiceClient(url, pipeline) }
+  return { client, agents, signWith: byKey ? credential : new BlobServiceClient(url, pipeline) }
+}
+
+/** A policy that gives each request an agent of ours, unless the SDK goes through a proxy with one of its own. */
+function throughAgents({ plain, secure }: BackendAgents): RequestPolicyFactory {
+  return {
+    create: next => ({
+      sendRequest(request) {
+        request.agent ??= new URL(request.url).protocol === 'https:' ? secure : plain
+        return next.sendRequest(request)
+      },
+    }),
+  }
 }
 
 const ONE_TRY = { retryOptions: { maxTries: 1 } }

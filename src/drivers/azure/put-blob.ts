@@ -1,9 +1,9 @@
 import { abortError, throwIfAborted } from '../../core/abort.js'
 import { endBody, takeBody } from '../../core/body.js'
+import { BlockMemory, blocksOf } from '../../core/body-blocks.js'
 import type { PutBody, PutOptions, PutResult } from '../../core/driver.js'
 import type { AzureCalls } from './azure-calls.js'
 import { BlockUpload } from './block-upload.js'
-import { BlockMemory, blocksOf } from './body-blocks.js'
 import { MAX_BLOCKS } from './options.js'
 import { UploadTarget } from './upload-target.js'
 

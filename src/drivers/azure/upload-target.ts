@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BlobGetPropertiesResponse, BlockBlobClient } from '@azure/storage-blob'
+import type { BackendCall } from '../../core/backend-calls.js'
 import type { PutOptions, PutResult } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
-import type { AzureCalls, Call } from './azure-calls.js'
+import type { AzureCalls } from './azure-calls.js'
 import { statusOf } from './azure-errors.js'
 
 /** Metadata by which an upload knows its own blob again: `x-ms-meta-putid`. Names are C# identifiers, so no dash. */
@@ -38,7 +39,7 @@ export class UploadTarget {
 
   /** How the blob is stored, for Put Blob and for Put Block List, which take the same headers. */
   get headers() {
-    const { contentType, contentDisposition, cacheControl } = this.options
+    const { contentType, contentDisposition, cacheControl, storageClass } = this.options
     return {
       blobHTTPHeaders: {
         blobContentType: contentType,
@@ -46,8 +47,16 @@ export class UploadTarget {
         ...(cacheControl === undefined ? {} : { blobCacheControl: cacheControl }),
       },
       metadata: { [MARK]: this.#mark },
+      ...(storageClass === undefined ? {} : { tier: storageClass }),
+      ...this.encryptionScope,
       ...(this.createOnly ? { conditions: { ifNoneMatch: '*' } } : {}),
     }
+  }
+
+  /** Goes with every block too: all of a blob must have the same ("Put Block", Azure REST API). */
+  get encryptionScope(): { encryptionScope?: string } {
+    const scope = this.options.encryption?.keyId
+    return scope === undefined ? {} : { encryptionScope: scope }
   }
 
   /** @throws ERR_FILE_EXISTS when the key is taken */
@@ -93,7 +102,7 @@ export class UploadTarget {
     return undefined
   }
 
-  #head(call: Call): Promise<BlobGetPropertiesResponse> {
+  #head(call: BackendCall): Promise<BlobGetPropertiesResponse> {
     return this.calls.run(call, abortSignal => this.blob.getProperties({ abortSignal }))
   }
 

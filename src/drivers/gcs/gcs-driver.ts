@@ -1,6 +1,7 @@
 import type { Storage } from '@google-cloud/storage'
 import { endBody, takeBody } from '../../core/body.js'
 import type {
+  CopyOptions,
   Driver,
   DriverCapabilities,
   GetOptions,
@@ -15,6 +16,7 @@ import type {
 } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 import { assertListPrefix, assertObjectKey } from '../../core/key.js'
+import { encodeKey } from '../../core/uri.js'
 import { copyObject } from './copy-object.js'
 import { GcsCalls } from './gcs-calls.js'
 import { GcsFailure, toFailure } from './gcs-errors.js'
@@ -129,12 +131,17 @@ export class GcsDriver implements Driver {
     yield* listObjects(this.#calls, prefix, options)
   }
 
-  async copy(from: string, to: string, options: OperationOptions = {}): Promise<void> {
+  async copy(from: string, to: string, { signal, ...keep }: CopyOptions = {}): Promise<void> {
     assertKey(from)
     assertKey(to)
     // Nothing to move; a rewrite in place would only make a new generation.
-    if (from === to) return void (await this.head(from, options))
-    await copyObject(this.#calls, to, { operation: 'copy', key: from, signal: options.signal })
+    if (from === to) return void (await this.head(from, { signal }))
+    await copyObject(this.#calls, to, { operation: 'copy', key: from, signal }, keep)
+  }
+
+  publicUrl(key: string): string {
+    assertKey(key)
+    return `${this.#client.apiEndpoint}/${this.#calls.bucket}/${encodeKey(key)}`
   }
 
   /** Ends the sockets. */
@@ -145,7 +152,7 @@ export class GcsDriver implements Driver {
 
   async #prepare(): Promise<void> {
     if (isAnonymous(this.#client)) return
-    const account = await this.#calls.run({ operation: 'ready', attempts: 1 }, async () => {
+    const account = await this.#calls.run({ operation: 'ready' }, async () => {
       try {
         return keyOf(await this.#client.authClient.getClient())
       } catch (error) {

@@ -1,4 +1,5 @@
 import { StorageError, type StorageErrorCode } from '../../core/errors.js'
+import { mayPass, parseRetryAfter } from '../../core/retry.js'
 
 /** What an error happened to. */
 export interface ErrorPlace {
@@ -22,37 +23,31 @@ export class GcsFailure extends Error {
   readonly status: number | undefined
   /** Google's word for the error ("HTTP status and error codes for JSON", Cloud Storage), or Node's. */
   readonly reason: string | undefined
-  /** How often the request was sent. */
-  attempts = 1
+  /** Milliseconds that the backend asked to wait. */
+  readonly retryAfter: number | undefined
 
-  constructor(message: string, { status, reason }: { status?: number; reason?: string } = {}) {
+  constructor(
+    message: string,
+    { status, reason, retryAfter }: { status?: number; reason?: string; retryAfter?: number } = {},
+  ) {
     super(message)
     this.status = status
     this.reason = reason
+    this.retryAfter = retryAfter
   }
 }
 
-/** "Retry strategy", Cloud Storage documentation. */
-const TRANSIENT = new Set([408, 429, 500, 502, 503, 504])
 const TOO_FAST = new Set(['rateLimitExceeded', 'userRateLimitExceeded'])
 const TIMEOUTS = new Set(['ETIMEDOUT', 'ESOCKETTIMEDOUT'])
-/** A name that does not resolve, or a certificate that does not fit, will not do so a second later either. */
-const LASTING = new Set([
-  'ENOTFOUND',
-  'ERR_TLS_CERT_ALTNAME_INVALID',
-  'CERT_HAS_EXPIRED',
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-])
 
 /** The failure that an error answer means ("Error responses", Cloud Storage JSON API). */
-export function answeredFailure(status: number, body: string): GcsFailure {
+export function answeredFailure(status: number, body: string, header?: string): GcsFailure {
   const { message, errors } = parseError(body)
   const reason = errors?.[0]?.reason
   return new GcsFailure(message ?? `status ${status}`, {
     status,
     ...(typeof reason === 'string' ? { reason } : {}),
+    retryAfter: parseRetryAfter(header),
   })
 }
 
@@ -75,9 +70,17 @@ export function toFailure(error: unknown): GcsFailure {
 }
 
 /** Whether the same request may succeed a moment later. */
-export function isTransient({ status, reason }: GcsFailure): boolean {
-  if (status !== undefined) return TRANSIENT.has(status) || TOO_FAST.has(reason ?? '')
-  return !LASTING.has(reason ?? '')
+export function isTransient(error: StorageError): boolean {
+  if (error.code === 'ERR_BACKEND_TIMEOUT') return true
+  const failure = failureOf(error)
+  if (failure === undefined) return false
+  const { status, reason } = failure
+  return mayPass({ status, code: reason }) || TOO_FAST.has(reason ?? '')
+}
+
+/** Milliseconds that the backend asked to wait. */
+export function retryAfter(error: StorageError): number | undefined {
+  return failureOf(error)?.retryAfter
 }
 
 /** The StorageError for whatever a request threw. One that is a StorageError already comes through. */

@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http'
+import type { BackendCall } from '../../core/backend-calls.js'
 import { resolveRange } from '../../core/byte-range.js'
 import { Download } from '../../core/download.js'
 import type { ByteRange, GetOptions, GetResult } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 import { Checksum } from './checksum.js'
-import type { Call, GcsCalls } from './gcs-calls.js'
+import type { GcsCalls } from './gcs-calls.js'
 import { toStorageError } from './gcs-errors.js'
 import { INFO_FIELDS, type ObjectResource, toObjectInfo } from './resource.js'
 
@@ -29,14 +30,14 @@ export async function getObject(calls: GcsCalls, key: string, options: GetOption
 }
 
 /** What Cloud Storage knows of an object. @throws ERR_FILE_NOT_FOUND */
-export function readResource(calls: GcsCalls, call: Call & { key: string }): Promise<ObjectResource> {
+export function readResource(calls: GcsCalls, call: BackendCall & { key: string }): Promise<ObjectResource> {
   const url = calls.objectUrl(call.key, { fields: INFO_FIELDS })
   return calls.json<ObjectResource>(call, { method: 'GET', url })
 }
 
 async function openMedia(
   calls: GcsCalls,
-  call: Call & { key: string },
+  call: BackendCall & { key: string },
   resource: ObjectResource,
   options: GetOptions,
 ): Promise<GetResult> {

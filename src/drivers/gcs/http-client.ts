@@ -1,5 +1,6 @@
-import { Agent, type IncomingMessage, request as requestHttp } from 'node:http'
-import { request as requestHttps, Agent as SecureAgent } from 'node:https'
+import { type IncomingMessage, request as requestHttp } from 'node:http'
+import { request as requestHttps } from 'node:https'
+import type { BackendAgents } from '../../core/connect-timeout.js'
 
 /** One request. Its body, if any, is sent with its length. */
 export interface HttpRequest {
@@ -9,17 +10,17 @@ export interface HttpRequest {
   body?: readonly Uint8Array[]
 }
 
-/** Downloads that wait for slow readers hold their sockets. */
-const MAX_SOCKETS = 512
-
 /**
  * Sends requests over kept connections. The SDK's own calls will not do: none of them takes an AbortSignal, so an
  * aborted upload would go on, and `createReadStream` answers an early end of one download by destroying the agent
  * of them all ("node-fetch 2.x" in its `file.js`).
  */
 export class HttpClient {
-  readonly #plain = new Agent({ keepAlive: true, maxSockets: MAX_SOCKETS })
-  readonly #secure = new SecureAgent({ keepAlive: true, maxSockets: MAX_SOCKETS })
+  readonly #agents: BackendAgents
+
+  constructor(agents: BackendAgents) {
+    this.#agents = agents
+  }
 
   /** The answer, as soon as its headers are there. `signal` ends the request and the answer's body. */
   open({ method, url, headers = {}, body }: HttpRequest, signal: AbortSignal): Promise<IncomingMessage> {
@@ -30,7 +31,7 @@ export class HttpClient {
       const request = (isSecure ? requestHttps : requestHttp)(target, {
         method,
         headers: { ...headers, ...(length === undefined ? {} : { 'Content-Length': length }) },
-        agent: isSecure ? this.#secure : this.#plain,
+        agent: isSecure ? this.#agents.secure : this.#agents.plain,
         signal,
       })
       request.on('error', reject).on('response', resolve)
@@ -40,8 +41,7 @@ export class HttpClient {
   }
 
   destroy(): void {
-    this.#plain.destroy()
-    this.#secure.destroy()
+    this.#agents.destroy()
   }
 }
 

@@ -1,4 +1,10 @@
 import { Storage } from '@google-cloud/storage'
+import {
+  assertPositive,
+  type CallLimits,
+  type CallOptions,
+  resolveCallLimits,
+} from '../../core/call-limits.js'
 import { StorageError } from '../../core/errors.js'
 
 /** A service account's key, as in the JSON file that the Google Cloud console gives out. */
@@ -14,7 +20,7 @@ export interface GcsHmacKey {
   secret: string
 }
 
-export interface GcsDriverOptions {
+export interface GcsDriverOptions extends CallOptions {
   bucket: string
   /** Default: the one of the credentials. */
   projectId?: string
@@ -39,20 +45,11 @@ export interface GcsDriverOptions {
    * 256 KiB. An upload holds one of them in memory. Default 8 MiB.
    */
   chunkSize?: number
-  /** Milliseconds for one request until its answer is there; bodies get more, by their size. Default 30,000. */
-  requestTimeout?: number
-  /** Milliseconds without a byte of a download that somebody waits for. Default 30,000. */
-  idleTimeout?: number
-  /** How often a request is tried in all. Default 3. */
-  maxAttempts?: number
 }
 
 /** The numbers, with every default filled in. */
-export interface GcsLimits {
+export interface GcsLimits extends CallLimits {
   readonly chunkSize: number
-  readonly requestTimeout: number
-  readonly idleTimeout: number
-  readonly maxAttempts: number
 }
 
 /** "Resumable uploads" (chunk size), Cloud Storage documentation. */
@@ -64,20 +61,14 @@ const CLIENT_OPTIONS = ['projectId', 'keyFile', 'credentials', 'endpoint'] as co
 export function resolveLimits(options: GcsDriverOptions): GcsLimits {
   const limits = {
     chunkSize: options.chunkSize ?? 32 * CHUNK_UNIT,
-    requestTimeout: options.requestTimeout ?? 30_000,
-    idleTimeout: options.idleTimeout ?? 30_000,
-    maxAttempts: options.maxAttempts ?? 3,
   }
-  for (const [name, value] of Object.entries(limits)) {
-    if (!Number.isSafeInteger(value) || value < 1)
-      throw new StorageError('ERR_CONFIG', `${name} must be a positive whole number.`)
-  }
+  assertPositive(limits)
   if (limits.chunkSize % CHUNK_UNIT !== 0)
     throw new StorageError(
       'ERR_CONFIG',
       'chunkSize must be a multiple of 256 KiB: Cloud Storage takes no other.',
     )
-  return limits
+  return { ...limits, ...resolveCallLimits(options) }
 }
 
 /** @throws ERR_CONFIG */

@@ -15,6 +15,7 @@ export interface ObjectResource {
   /** Base64 of the CRC32C of the bytes, in network order. */
   crc32c?: string
   metadata?: Record<string, string>
+  storageClass?: string
 }
 
 export const INFO_FIELDS =

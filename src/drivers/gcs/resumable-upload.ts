@@ -1,8 +1,9 @@
 import { abortError, untilAborted } from '../../core/abort.js'
+import type { BackendCall } from '../../core/backend-calls.js'
 import type { PutResult } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 import { Checksum } from './checksum.js'
-import { type Answer, type Call, type GcsRequest, parseJson } from './gcs-calls.js'
+import { type Answer, type GcsRequest, parseJson } from './gcs-calls.js'
 import { failureOf } from './gcs-errors.js'
 import type { Piece } from './pieces.js'
 import type { ObjectResource } from './resource.js'
@@ -194,7 +195,7 @@ export class ResumableUpload {
   /** Best effort: the failure that led here is what the caller must hear. Sessions that stay expire after a week. */
   async #cancel(session: string): Promise<void> {
     const { calls, key } = this.#target
-    const call: Call = { operation: 'put', key, within: TIDY_TIME }
+    const call: BackendCall = { operation: 'put', key, within: TIDY_TIME }
     const request = {
       method: 'DELETE' as const,
       url: session,

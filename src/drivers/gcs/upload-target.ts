@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { BackendCall } from '../../core/backend-calls.js'
 import type { PutOptions, PutResult } from '../../core/driver.js'
-import type { Call, GcsCalls } from './gcs-calls.js'
+import type { GcsCalls } from './gcs-calls.js'
 import { failureOf } from './gcs-errors.js'
 import { readResource } from './get-object.js'
 import { type ObjectResource, quoted } from './resource.js'
@@ -28,22 +29,28 @@ export class UploadTarget {
   }
 
   /** What goes with every request of the upload. */
-  get call(): Call & { key: string } {
+  get call(): BackendCall & { key: string } {
     return { operation: 'put', key: this.key, signal: this.options.signal }
   }
 
   /** Parameters that name the object; generation 0 stands for none ("Request preconditions", Cloud Storage). */
   get query(): Record<string, string> {
-    return { name: this.key, ...(this.options.ifNoneMatch === '*' ? { ifGenerationMatch: '0' } : {}) }
+    const { ifNoneMatch, encryption } = this.options
+    return {
+      name: this.key,
+      ...(ifNoneMatch === '*' ? { ifGenerationMatch: '0' } : {}),
+      ...(encryption?.keyId === undefined ? {} : { kmsKeyName: encryption.keyId }),
+    }
   }
 
   /** How the object is stored. There is never an ACL: who may read is the bucket's business. */
   get resource(): ObjectResource {
-    const { contentType, contentDisposition, cacheControl } = this.options
+    const { contentType, contentDisposition, cacheControl, storageClass } = this.options
     return {
       contentType,
       ...(contentDisposition === undefined ? {} : { contentDisposition }),
       ...(cacheControl === undefined ? {} : { cacheControl }),
+      ...(storageClass === undefined ? {} : { storageClass }),
       metadata: { [MARK]: this.#mark },
     }
   }
@@ -88,15 +95,15 @@ export class UploadTarget {
   }
 
   /** Whoever aborted. */
-  get #inquiry(): Call & { key: string } {
+  get #inquiry(): BackendCall & { key: string } {
     return { operation: 'put', key: this.key, within: INQUIRY_TIME }
   }
 }
 
 /** Whether the backend may have stored the object although we know of a failure only. */
 function mayHaveHappened(error: unknown): boolean {
-  const { status, attempts = 1 } = failureOf(error) ?? {}
+  const { status } = failureOf(error) ?? {}
   if (status === undefined || status >= 500 || status === 408) return true
-  // A second attempt after a lost answer met the object of the first one.
-  return attempts > 1 && status === 412
+  // A second try may have met the object of the first one, whose answer was lost.
+  return status === 412
 }

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import type { SignUrlOptions } from '../../core/driver.js'
+import { encodeKey, encodeUri } from '../../core/uri.js'
 import { SCOPE_TAIL, type SigningKey } from './signing-key.js'
-import { encodeKey, encodeUri } from './uri.js'
 
 /**
  * Signs URLs of one bucket with V4 signatures, synchronously. The rules are those of "Signatures" and "Canonical

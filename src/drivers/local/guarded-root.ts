@@ -2,6 +2,7 @@ import { lstat, realpath } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { StorageError } from '../../core/errors.js'
 import { assertListPrefix, assertObjectKey } from '../../core/key.js'
+import { assertSpelling, foldsCase } from './letter-case.js'
 import { fileSystemError, hasCode } from './local-errors.js'
 import { makeFolder } from './make-folder.js'
 
@@ -16,6 +17,7 @@ const PRIVATE_FOLDER = '.tenant-files'
 export class GuardedRoot {
   readonly #configured: string
   #real: string | undefined
+  #foldsCase = false
 
   constructor(root: string) {
     if (typeof root !== 'string' || root === '' || root.includes('\0')) {
@@ -31,7 +33,9 @@ export class GuardedRoot {
   async open(): Promise<void> {
     try {
       await makeFolder(join(this.#configured, PRIVATE_FOLDER, 'tmp'))
-      this.#real = await realpath(this.#configured)
+      const real = await realpath(this.#configured)
+      this.#foldsCase = await foldsCase(real, PRIVATE_FOLDER)
+      this.#real = real
     } catch (error) {
       if (!hasCode(error, 'EEXIST', 'ENOTDIR')) throw fileSystemError(error, 'ready')
       throw new StorageError('ERR_CONFIG', 'The root of LocalDriver, or a part of its path, is a file.', {
@@ -44,9 +48,11 @@ export class GuardedRoot {
   async pathOf(key: string): Promise<string> {
     assertObjectKey(key)
     const root = this.#root()
-    const path = join(root, ...key.split('/'))
+    const names = key.split('/')
+    const path = join(root, ...names)
     // `join` and the key's own rules make this true on every system we know; a door is checked all the same.
-    if (!path.startsWith(root + sep) || key.split('/', 1)[0] === PRIVATE_FOLDER) throw invalidKey()
+    if (!path.startsWith(root + sep) || names[0] === PRIVATE_FOLDER) throw invalidKey()
+    if (this.#foldsCase) await assertSpelling(root, names)
     await assertNoLink(path)
     return path
   }

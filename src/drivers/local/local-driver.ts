@@ -172,6 +172,8 @@ export class LocalDriver implements Driver {
     const firstMade = await makeFolder(dirname(path)).catch(error => {
       throw hasCode(error, 'EEXIST', 'ENOTDIR') ? cannotHold(error) : error
     })
+    // Another upload may have made a folder of the path meanwhile, in other letters or as a link.
+    await this.#root.pathOf(key)
     throwIfAborted(signal)
     await nameFile(temporary, path, ifNoneMatch)
     try {

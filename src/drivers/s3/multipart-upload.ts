@@ -7,9 +7,9 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
 import { untilAborted } from '../../core/abort.js'
+import type { BlockMemory } from '../../core/body-blocks.js'
 import type { PutResult } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
-import type { BodyReader } from './body-reader.js'
 import { MAX_PARTS } from './options.js'
 import type { UploadTarget } from './upload-target.js'
 
@@ -28,28 +28,30 @@ export interface Stop {
 export class MultipartUpload {
   readonly #target: UploadTarget
   readonly #stop: Stop
+  readonly #memory: BlockMemory
   readonly #parts: CompletedPart[] = []
   readonly #inFlight = new Set<Promise<void>>()
   #id = ''
   #size = 0
 
-  constructor(target: UploadTarget, stop: Stop) {
+  constructor(target: UploadTarget, stop: Stop, memory: BlockMemory) {
     this.#target = target
     this.#stop = stop
+    this.#memory = memory
   }
 
   /**
-   * @param read the pieces that were read already; more follow from `body`
+   * @param read the pieces that were read already; more follow from `pieces`
    * @throws ERR_FILE_EXISTS for a create-only upload whose key is taken
    */
-  async run(read: Uint8Array[], body: BodyReader): Promise<PutResult> {
+  async run(read: Buffer[], pieces: AsyncGenerator<Buffer, undefined>): Promise<PutResult> {
     // Ceph ignores If-None-Match on CompleteMultipartUpload. Looking twice leaves a gap there in which two uploads
     // to one key can both win; single requests have none, and keys of uploads are random.
     if (this.#target.createOnly) await this.#target.assertAbsent()
     this.#id = await this.#create()
     try {
       await this.#announce()
-      await this.#sendAll(read, body)
+      await this.#sendAll(read, pieces)
       if (this.#target.createOnly) await this.#target.assertAbsent()
     } catch (error) {
       await this.#abandon(error)
@@ -100,9 +102,9 @@ export class MultipartUpload {
     }
   }
 
-  async #sendAll(read: Uint8Array[], body: BodyReader): Promise<void> {
+  async #sendAll(read: Buffer[], pieces: AsyncGenerator<Buffer, undefined>): Promise<void> {
     for (let number = 1; ; number++) {
-      const piece = read.shift() ?? (await this.#next(body))
+      const piece = read.shift() ?? (await this.#next(pieces))
       if (piece === undefined) break
       if (number > MAX_PARTS) throw tooManyParts(this.#target.key)
       this.#send(number, piece)
@@ -115,9 +117,9 @@ export class MultipartUpload {
   }
 
   /** The body is destroyed when the upload stops; then the reason counts, not the body's end. */
-  async #next(body: BodyReader): Promise<Uint8Array | undefined> {
+  async #next(pieces: AsyncGenerator<Buffer, undefined>): Promise<Buffer | undefined> {
     try {
-      return await body.next()
+      return (await pieces.next()).value
     } catch (error) {
       this.#throwIfStopped()
       throw error
@@ -128,14 +130,14 @@ export class MultipartUpload {
     if (this.#stop.signal.aborted) throw this.#stop.signal.reason
   }
 
-  #send(number: number, piece: Uint8Array): void {
+  #send(number: number, piece: Buffer): void {
     const sent = this.#sendPart(number, piece)
       .catch((error: unknown) => this.#stop.abort(error))
       .finally(() => this.#inFlight.delete(sent))
     this.#inFlight.add(sent)
   }
 
-  async #sendPart(number: number, piece: Uint8Array): Promise<void> {
+  async #sendPart(number: number, piece: Buffer): Promise<void> {
     const { calls, key, signal, address } = this.#target
     const part = {
       ...address,
@@ -148,6 +150,8 @@ export class MultipartUpload {
     const { ETag } = await calls.run(call, http => calls.client.send(new UploadPartCommand(part), http))
     this.#parts[number - 1] = { PartNumber: number, ETag }
     this.#size += piece.length
+    // An attempt that was given up before has lost its socket, and reads no more either.
+    this.#memory.giveBack(piece)
   }
 
   async #complete(): Promise<PutResult> {

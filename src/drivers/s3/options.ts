@@ -1,15 +1,22 @@
 import { isIP } from 'node:net'
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3'
+import {
+  assertPositive,
+  type CallLimits,
+  type CallOptions,
+  resolveCallLimits,
+} from '../../core/call-limits.js'
+import type { DriverCapabilities, EncryptionAlgorithm } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 
 /** How a bucket is named in a URL: `https://bucket.host/key` (virtual) or `https://host/bucket/key` (path). */
 export type AddressingStyle = 'auto' | 'path' | 'virtual'
 
-export interface S3DriverOptions {
+export interface S3DriverOptions extends CallOptions {
   bucket: string
   /**
-   * The application's own client; `region`, `endpoint`, `credentials`, `addressingStyle`, `connectTimeout` and
-   * `maxAttempts` then are the client's business. It is not closed with the driver.
+   * The application's own client; `region`, `endpoint`, `credentials`, `addressingStyle`, `connectTimeout` and all about
+   * further tries then are the client's business. It is not closed with the driver.
    */
   client?: S3Client
   /** Default: the SDK's own sources (`AWS_REGION`, profile); `us-east-1` beside an `endpoint`. */
@@ -24,24 +31,19 @@ export interface S3DriverOptions {
   partSize?: number
   /** Parts of one upload on their way at the same time. Default 4. */
   partsInFlight?: number
-  /** Milliseconds until a connection must stand. Default 5,000. */
-  connectTimeout?: number
-  /** Milliseconds for one request until its answer begins; bodies get more, by their size. Default 30,000. */
-  requestTimeout?: number
-  /** Milliseconds without a byte of a download that somebody waits for. Default 30,000. */
-  idleTimeout?: number
-  /** How often a request is tried in all. Default 3. */
-  maxAttempts?: number
+  /**
+   * The encryption that the server does on request. Default: all that AWS knows; beside the `endpoint` of another
+   * service nothing, since many take the header and ignore it.
+   */
+  encryption?: readonly EncryptionAlgorithm[]
+  /** The server's storage classes. Default: those of AWS; beside the `endpoint` of another service none. */
+  storageClasses?: readonly string[]
 }
 
 /** The numbers, with every default filled in. */
-export interface S3Limits {
+export interface S3Limits extends CallLimits {
   readonly partSize: number
   readonly partsInFlight: number
-  readonly connectTimeout: number
-  readonly requestTimeout: number
-  readonly idleTimeout: number
-  readonly maxAttempts: number
 }
 
 const MIB = 1024 * 1024
@@ -61,6 +63,9 @@ const CLIENT_OPTIONS = [
   'addressingStyle',
   'connectTimeout',
   'maxAttempts',
+  'retryDelay',
+  'maxRetryDelay',
+  'retryBudget',
 ] as const
 
 /** @throws ERR_CONFIG */
@@ -68,19 +73,38 @@ export function resolveLimits(options: S3DriverOptions): S3Limits {
   const limits = {
     partSize: options.partSize ?? 8 * MIB,
     partsInFlight: options.partsInFlight ?? 4,
-    connectTimeout: options.connectTimeout ?? 5_000,
-    requestTimeout: options.requestTimeout ?? 30_000,
-    idleTimeout: options.idleTimeout ?? 30_000,
-    maxAttempts: options.maxAttempts ?? 3,
   }
-  for (const [name, value] of Object.entries(limits)) {
-    if (!Number.isSafeInteger(value) || value < 1)
-      throw new StorageError('ERR_CONFIG', `${name} must be a positive whole number.`)
-  }
+  assertPositive(limits)
   if (limits.partSize < MIN_PART_SIZE || limits.partSize > MAX_PART_SIZE) {
     throw new StorageError('ERR_CONFIG', 'partSize must be 5 MiB to 5 GiB: S3 takes no other parts.')
   }
-  return limits
+  return { ...limits, ...resolveCallLimits(options) }
+}
+
+/** "Understanding and managing Amazon S3 storage classes", Amazon S3 User Guide; without those for other hardware. */
+const AWS_STORAGE_CLASSES = [
+  'STANDARD',
+  'INTELLIGENT_TIERING',
+  'STANDARD_IA',
+  'ONEZONE_IA',
+  'GLACIER_IR',
+  'GLACIER',
+  'DEEP_ARCHIVE',
+  'REDUCED_REDUNDANCY',
+]
+const AWS_ENCRYPTION: readonly EncryptionAlgorithm[] = ['AES256', 'aws:kms', 'aws:kms:dsse']
+
+/** What the server does when it is asked for it. */
+export function keptBy({
+  endpoint,
+  encryption,
+  storageClasses,
+}: S3DriverOptions): Pick<DriverCapabilities, 'encryption' | 'storageClasses'> {
+  const ofAws = endpoint === undefined || isAws(parseEndpoint(endpoint))
+  return {
+    encryption: encryption ?? (ofAws ? AWS_ENCRYPTION : []),
+    storageClasses: storageClasses ?? (ofAws ? AWS_STORAGE_CLASSES : []),
+  }
 }
 
 /** @throws ERR_CONFIG */
@@ -108,8 +132,9 @@ export function makeClient(options: S3DriverOptions, limits: S3Limits): S3Client
     ...(options.region === undefined && url === undefined ? {} : { region: options.region ?? 'us-east-1' }),
     ...(url === undefined ? {} : { endpoint: options.endpoint, ...(isAws(url) ? {} : WITHOUT_CHECKSUMS) }),
     ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
-    forcePathStyle: isPathStyle(options.addressingStyle ?? 'auto', url),
-    maxAttempts: limits.maxAttempts,
+    forcePathStyle: isPathStyle(options),
+    // The tries are those of BackendCalls, as on every driver.
+    maxAttempts: 1,
     // The SDK opens a new connection for every request that asks first, and not every server answers it.
     expectContinueHeader: false,
     requestHandler: {
@@ -143,9 +168,16 @@ function isAws({ hostname }: URL): boolean {
   return /\.amazonaws\.com(\.cn)?$/.test(hostname)
 }
 
-/** An IP address has no subdomains, and `bucket.localhost` does not resolve everywhere. */
-function isPathStyle(style: AddressingStyle, url: URL | undefined): boolean {
-  if (style !== 'auto') return style === 'path'
-  const host = url?.hostname.replace(/^\[|\]$/g, '') ?? ''
+/**
+ * Whether URLs name the bucket in their path. An IP address has no subdomains, and `bucket.localhost` does not
+ * resolve everywhere.
+ */
+export function isPathStyle({
+  addressingStyle = 'auto',
+  endpoint,
+}: Pick<S3DriverOptions, 'addressingStyle' | 'endpoint'>): boolean {
+  if (addressingStyle !== 'auto') return addressingStyle === 'path'
+  if (endpoint === undefined) return false
+  const host = parseEndpoint(endpoint).hostname.replace(/^\[|\]$/g, '')
   return host === 'localhost' || isIP(host) !== 0
 }

@@ -1,13 +1,14 @@
 import { PutObjectCommand } from '@aws-sdk/client-s3'
 import { abortError } from '../../core/abort.js'
+import { endBody, takeBody } from '../../core/body.js'
+import { BlockMemory, blocksOf } from '../../core/body-blocks.js'
 import type { PutBody, PutOptions, PutResult } from '../../core/driver.js'
-import { BodyReader } from './body-reader.js'
 import { MultipartUpload } from './multipart-upload.js'
 import { MAX_PARTS } from './options.js'
 import type { S3Calls } from './s3-calls.js'
 import { UploadTarget } from './upload-target.js'
 
-const NOTHING = new Uint8Array(0)
+const NOTHING = Buffer.alloc(0)
 
 /**
  * Stores a body: in one request with a known length where it fits into one part, else as a multipart upload.
@@ -19,12 +20,11 @@ export async function putObject(
   body: PutBody,
   options: PutOptions,
 ): Promise<PutResult> {
+  takeBody(body)
   const stop = new AbortController()
   const onAbort = () => stop.abort(abortError(options.signal, { operation: 'put', key }))
   options.signal?.addEventListener('abort', onAbort, { once: true })
   if (options.signal?.aborted) onAbort()
-  const end = () => destroyBody(body)
-  stop.signal.addEventListener('abort', end, { once: true })
   try {
     stop.signal.throwIfAborted()
     return await send(new UploadTarget(calls, key, options, stop.signal), body, stop)
@@ -32,24 +32,18 @@ export async function putObject(
     throw stop.signal.aborted ? stop.signal.reason : error
   } finally {
     options.signal?.removeEventListener('abort', onAbort)
-    end()
+    endBody(body)
   }
-}
-
-/** Ends a body that nobody is going to read. */
-export function destroyBody(body: PutBody): void {
-  if (body instanceof Uint8Array) return
-  body.on('error', () => {})
-  body.destroy()
 }
 
 async function send(target: UploadTarget, body: PutBody, stop: AbortController): Promise<PutResult> {
   const { size } = target.options
-  const reader = new BodyReader(body, partSizeFor(target.calls.limits.partSize, size), size)
-  const first = (await reader.next()) ?? NOTHING
-  const second = await reader.next()
-  stop.signal.throwIfAborted()
-  if (second !== undefined) return new MultipartUpload(target, stop).run([first, second], reader)
+  const partSize = partSizeFor(target.calls.limits.partSize, size)
+  const memory = new BlockMemory()
+  const pieces = blocksOf(body, partSize, { size, signal: stop.signal, memory })
+  const first = (await pieces.next()).value ?? NOTHING
+  const second = (await pieces.next()).value
+  if (second !== undefined) return new MultipartUpload(target, stop, memory).run([first, second], pieces)
   return sendWhole(target, first)
 }
 

@@ -1,5 +1,7 @@
 import { CopyObjectCommand, DeleteObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3'
+import { endBody } from '../../core/body.js'
 import type {
+  CopyOptions,
   Driver,
   DriverCapabilities,
   GetOptions,
@@ -14,31 +16,20 @@ import type {
 } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 import { assertObjectKey } from '../../core/key.js'
+import { encodeKey } from '../../core/uri.js'
 import { type BucketAddress, resolveBucketAddress } from './bucket-address.js'
 import { getObject, toObjectInfo } from './get-object.js'
+import { keepHeaders } from './keep-headers.js'
 import { listObjects } from './list-objects.js'
-import { assertOptions, makeClient, resolveLimits, type S3DriverOptions } from './options.js'
-import { destroyBody, putObject } from './put-object.js'
+import { assertOptions, keptBy, makeClient, resolveLimits, type S3DriverOptions } from './options.js'
+import { putObject } from './put-object.js'
 import { S3Calls } from './s3-calls.js'
 import { toStorageError } from './s3-errors.js'
-import { encodeKey } from './uri.js'
 import { UrlSigner } from './url-signer.js'
 import { type ExpiringCredentials, WarmCredentials } from './warm-credentials.js'
 
 /** A week: "Sharing objects with presigned URLs", Amazon S3 User Guide. */
 const MAX_EXPIRES_IN = 604_800
-
-/** "Understanding and managing Amazon S3 storage classes", Amazon S3 User Guide; without those of other services. */
-const STORAGE_CLASSES = [
-  'STANDARD',
-  'INTELLIGENT_TIERING',
-  'STANDARD_IA',
-  'ONEZONE_IA',
-  'GLACIER_IR',
-  'GLACIER',
-  'DEEP_ARCHIVE',
-  'REDUCED_REDUNDANCY',
-]
 
 /**
  * Amazon S3 and the services that speak its language.
@@ -49,14 +40,7 @@ const STORAGE_CLASSES = [
  */
 export class S3Driver implements Driver {
   readonly kind: string = 's3'
-  readonly capabilities: DriverCapabilities = {
-    createOnly: true,
-    metadata: true,
-    signedUrls: true,
-    maxExpiresIn: MAX_EXPIRES_IN,
-    encryption: ['AES256', 'aws:kms', 'aws:kms:dsse'],
-    storageClasses: STORAGE_CLASSES,
-  }
+  readonly capabilities: DriverCapabilities
   readonly #calls: S3Calls
   readonly #credentials: WarmCredentials
   readonly #ownsClient: boolean
@@ -68,6 +52,13 @@ export class S3Driver implements Driver {
   constructor(options: S3DriverOptions) {
     assertOptions(options)
     const limits = resolveLimits(options)
+    this.capabilities = {
+      createOnly: true,
+      metadata: true,
+      signedUrls: true,
+      maxExpiresIn: MAX_EXPIRES_IN,
+      ...keptBy(options),
+    }
     const client = options.client ?? makeClient(options, limits)
     this.#ownsClient = options.client === undefined
     this.#calls = new S3Calls(client, options.bucket, limits, this.#ownsClient ? 'own' : 'shared')
@@ -92,7 +83,7 @@ export class S3Driver implements Driver {
     try {
       assertObjectKey(key)
     } catch (error) {
-      destroyBody(body)
+      endBody(body)
       throw error
     }
     return putObject(this.#calls, key, body, options)
@@ -129,7 +120,7 @@ export class S3Driver implements Driver {
     yield* listObjects(this.#calls, prefix, options)
   }
 
-  async copy(from: string, to: string, options: OperationOptions = {}): Promise<void> {
+  async copy(from: string, to: string, options: CopyOptions = {}): Promise<void> {
     assertObjectKey(from)
     assertObjectKey(to)
     // S3 refuses to copy an object onto itself.
@@ -140,6 +131,7 @@ export class S3Driver implements Driver {
       Bucket: bucket,
       Key: to,
       CopySource: `${bucket}/${encodeKey(from)}`,
+      ...keepHeaders(options),
     })
     const call = { operation: 'copy', key: from, signal: options.signal, slow: true }
     await this.#calls.run(call, http => client.send(command, http))
@@ -167,6 +159,17 @@ export class S3Driver implements Driver {
     )
   }
 
+  signableFor(at: number): number {
+    return secondsLeft(this.#credentials.current(), at)
+  }
+
+  /** @throws ERR_NOT_READY before `ready()` */
+  publicUrl(key: string): string {
+    assertObjectKey(key)
+    const { origin, pathPrefix } = this.#known()
+    return `${origin}${pathPrefix}${encodeKey(key)}`
+  }
+
   /** Ends the background refresh, and the sockets unless the client is the application's. */
   async close(): Promise<void> {
     this.#credentials.stop()
@@ -188,16 +191,20 @@ export class S3Driver implements Driver {
 
   #signerFor(credentials: ExpiringCredentials): UrlSigner {
     if (this.#signer?.credentials === credentials) return this.#signer.by
-    if (this.#address === undefined)
-      throw new StorageError('ERR_NOT_READY', 'Await ready() before URLs are signed.')
-    if (this.#address.authScheme !== 'sigv4') {
+    const address = this.#known()
+    if (address.authScheme !== 'sigv4') {
       throw new StorageError(
         'ERR_UNSUPPORTED',
         'This endpoint wants another signature than SigV4, which only the SDK makes.',
       )
     }
-    this.#signer = { by: new UrlSigner(this.#address, credentials), credentials }
+    this.#signer = { by: new UrlSigner(address, credentials), credentials }
     return this.#signer.by
+  }
+
+  #known(): BucketAddress {
+    if (this.#address !== undefined) return this.#address
+    throw new StorageError('ERR_NOT_READY', 'Await ready() before URLs are made.')
   }
 }
 

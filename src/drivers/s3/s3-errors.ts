@@ -1,4 +1,5 @@
 import { StorageError, type StorageErrorCode } from '../../core/errors.js'
+import { mayPass, parseRetryAfter } from '../../core/retry.js'
 
 /** What an error happened to. */
 export interface ErrorPlace {
@@ -14,7 +15,7 @@ interface SdkError {
   Code?: string
   /** Of the bucket, in S3's AuthorizationHeaderMalformed. */
   Region?: string
-  $metadata?: { httpStatusCode?: number; attempts?: number }
+  $metadata?: { httpStatusCode?: number }
   $response?: { headers?: Record<string, string>; body?: unknown }
 }
 
@@ -60,6 +61,10 @@ const REASONS: Record<string, Reason> = {
     message: 'The credentials expired: check the role or the session token.',
   },
   InvalidToken: { code: 'ERR_BACKEND_DENIED', message: 'The session token is not valid.' },
+  NotImplemented: {
+    code: 'ERR_UNSUPPORTED',
+    message: 'The storage cannot do this. Ceph, for example, copies no object that it encrypted on request.',
+  },
   InvalidBucketName: { code: 'ERR_CONFIG', message: 'The name of the bucket is not a valid one.' },
 }
 
@@ -76,6 +81,8 @@ const WRONG_REGION = new Set([
   'AuthorizationHeaderMalformed',
   'IllegalLocationConstraintException',
 ])
+/** Whatever their status is. After a wrong clock the SDK sets its own by the answer, and signs anew. */
+const PASSING = new Set(['SlowDown', 'InternalError', 'RequestTimeTooSkewed'])
 const NO_HOST = new Set(['ENOTFOUND', 'EAI_AGAIN'])
 
 /** The elements of an error's answer that quote nothing secret ("Error responses", Amazon S3 API Reference). */
@@ -110,20 +117,25 @@ function dropQuotes(error: SdkError): void {
 
 /** The HTTP status that the backend answered with, where it did. */
 export function statusOf(error: unknown): number | undefined {
-  return toSdkError(StorageError.is(error) ? error.cause : error).$metadata?.httpStatusCode
+  return causeOf(error).$metadata?.httpStatusCode
 }
 
-/** How often the SDK tried. */
-export function attemptsOf(error: unknown): number {
-  return toSdkError(StorageError.is(error) ? error.cause : error).$metadata?.attempts ?? 1
+/** Whether the same request may well succeed a moment later. */
+export function isTransient(error: StorageError): boolean {
+  if (error.code === 'ERR_BACKEND_TIMEOUT') return true
+  const cause = causeOf(error)
+  for (const name of namesOf(cause)) if (PASSING.has(name)) return true
+  return mayPass({ status: cause.$metadata?.httpStatusCode, code: cause.code })
+}
+
+/** Milliseconds that the backend asked to wait. */
+export function retryAfter(error: StorageError): number | undefined {
+  return parseRetryAfter(causeOf(error).$response?.headers?.['retry-after'])
 }
 
 /** Whether a HEAD may have missed the bucket just as well as the key: its answers have no body to say which. */
 export function isBareNotFound(error: unknown): boolean {
-  return (
-    statusOf(error) === 404 &&
-    !namesOf(toSdkError(StorageError.is(error) ? error.cause : error)).has('NoSuchKey')
-  )
+  return statusOf(error) === 404 && !namesOf(causeOf(error)).has('NoSuchKey')
 }
 
 export function bucketNotFound(place: ErrorPlace, cause: unknown): StorageError {
@@ -195,6 +207,11 @@ function bucketRegion(error: SdkError): string | undefined {
 
 function namesOf(error: SdkError): Set<string> {
   return new Set([error.Code, error.name, error.code].filter(name => name !== undefined))
+}
+
+/** What the SDK threw. */
+function causeOf(error: unknown): SdkError {
+  return toSdkError(StorageError.is(error) ? error.cause : error)
 }
 
 function toSdkError(error: unknown): SdkError {

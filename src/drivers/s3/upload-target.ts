@@ -1,10 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { DeleteObjectCommand, HeadObjectCommand, type HeadObjectCommandOutput } from '@aws-sdk/client-s3'
+import {
+  DeleteObjectCommand,
+  HeadObjectCommand,
+  type HeadObjectCommandOutput,
+  type PutObjectCommandInput,
+} from '@aws-sdk/client-s3'
+import type { BackendCall } from '../../core/backend-calls.js'
 import type { PutOptions, PutResult } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
-import type { Call, S3Calls } from './s3-calls.js'
-import { attemptsOf, statusOf } from './s3-errors.js'
+import { type KeepHeaders, keepHeaders } from './keep-headers.js'
+import type { S3Calls } from './s3-calls.js'
+import { statusOf } from './s3-errors.js'
 
 /** Metadata by which an upload knows its own object again: `x-amz-meta-put-id`. */
 const MARK = 'put-id'
@@ -40,16 +47,16 @@ export class UploadTarget {
   }
 
   /** How the object is stored. There is never an ACL: who may read is the bucket's business. */
-  get headers(): Record<'ContentType', string> & {
-    ContentDisposition?: string
-    CacheControl?: string
-    Metadata: Record<string, string>
-  } {
+  get headers(): Pick<
+    PutObjectCommandInput,
+    'ContentType' | 'ContentDisposition' | 'CacheControl' | 'Metadata' | keyof KeepHeaders
+  > {
     const { contentType, contentDisposition, cacheControl } = this.options
     return {
       ContentType: contentType,
       ...(contentDisposition === undefined ? {} : { ContentDisposition: contentDisposition }),
       ...(cacheControl === undefined ? {} : { CacheControl: cacheControl }),
+      ...keepHeaders(this.options),
       Metadata: { [MARK]: this.#mark },
     }
   }
@@ -101,7 +108,7 @@ export class UploadTarget {
     return this.#head({ operation: 'put', key: this.key, within: INQUIRY_TIME }).catch(() => undefined)
   }
 
-  #head(call: Call): Promise<HeadObjectCommandOutput> {
+  #head(call: BackendCall): Promise<HeadObjectCommandOutput> {
     return this.calls.runHead(call, http => this.calls.client.send(new HeadObjectCommand(this.address), http))
   }
 
@@ -121,6 +128,8 @@ export class UploadTarget {
 function mayHaveHappened(failure: unknown): boolean {
   const status = statusOf(failure)
   if (status === undefined || status >= 500 || status === 408) return true
-  // The SDK tried again after a lost answer, and the second attempt met the first one's object or its end.
-  return attemptsOf(failure) > 1 && (status === 412 || status === 404 || status === 409)
+  // A second try may have met the first one's object, or the end of its upload, after the answer was lost.
+  return (
+    status === 412 || status === 409 || (status === 404 && !StorageError.is(failure, 'ERR_BUCKET_NOT_FOUND'))
+  )
 }

@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto'
 import type { SignUrlOptions } from '../../core/driver.js'
+import { encodeKey, encodeUri } from '../../core/uri.js'
 import type { BucketAddress } from './bucket-address.js'
 import { PreparedHmac, signingKey } from './hmac-key.js'
-import { encodeKey, encodeUri } from './uri.js'
 
 /** What a signature is made with. */
 export interface SigningCredentials {
@@ -14,6 +14,8 @@ export interface SigningCredentials {
 /** Everything of a URL and its signature but the key and the response headers. */
 interface Template {
   readonly method: string
+  readonly second: number
+  readonly expiresIn: number
   /** The query's parameters before and behind `X-Amz-Signature`, in the order of their names. */
   readonly before: string
   readonly behind: string
@@ -24,6 +26,9 @@ interface Template {
 
 /** A page of URLs shares one template; a few windows and lives may be in use at the same time. */
 const MAX_TEMPLATES = 64
+
+/** Few types, and few values of Cache-Control, go around. */
+const MAX_ENCODED = 256
 
 /**
  * The SDK names the operation in the query, except for HEAD. S3 ignores it; it is here because the SDK's
@@ -45,8 +50,10 @@ export class UrlSigner {
   readonly #address: BucketAddress
   readonly #credentials: SigningCredentials
   readonly #templates = new Map<string, Template>()
+  readonly #encoded = new Map<string, string>()
   readonly #origin: string
   readonly #headers: string
+  #last: Template | undefined
   #day = ''
   #dayKey: Buffer = Buffer.alloc(0)
 
@@ -63,30 +70,31 @@ export class UrlSigner {
   sign(key: string, request: SignUrlOptions): string {
     const template = this.#template(request)
     const path = encodeKey(key)
-    const tail = template.behind + responseHeaders(request) + template.last
+    const tail = template.behind + this.#responseHeaders(request) + template.last
     const canonicalRequest = `${template.method}\n${this.#address.pathPrefix}${path}\n${template.before}${tail}${this.#headers}`
     const signature = template.hmac.sign(hash('sha256', canonicalRequest, 'hex'))
     return `${this.#origin}${path}?${template.before}&X-Amz-Signature=${signature}${tail}`
   }
 
   #template(request: SignUrlOptions): Template {
-    const second = Math.floor(request.at / 1000)
-    const name = `${request.method} ${second} ${request.expiresIn}`
-    const known = this.#templates.get(name)
-    if (known !== undefined) return known
-    if (this.#templates.size >= MAX_TEMPLATES) this.#templates.clear()
-    const template = this.#makeTemplate(request)
-    this.#templates.set(name, template)
-    return template
+    const { method, at, expiresIn } = request
+    const second = Math.floor(at / 1000)
+    const last = this.#last
+    if (last?.method === method && last.second === second && last.expiresIn === expiresIn) return last
+    const name = `${method} ${second} ${expiresIn}`
+    this.#last = remembered(this.#templates, MAX_TEMPLATES, name, () => this.#makeTemplate(request, second))
+    return this.#last
   }
 
-  #makeTemplate({ method, at, expiresIn }: SignUrlOptions): Template {
+  #makeTemplate({ method, at, expiresIn }: SignUrlOptions, second: number): Template {
     const time = basicFormat(new Date(at))
     const day = time.slice(0, 8)
     const scope = `${day}/${this.#address.region}/${this.#address.service}/aws4_request`
     const { accessKeyId, sessionToken } = this.#credentials
     return {
       method,
+      second,
+      expiresIn,
       before: [
         'X-Amz-Algorithm=AWS4-HMAC-SHA256',
         'X-Amz-Content-Sha256=UNSIGNED-PAYLOAD',
@@ -99,6 +107,24 @@ export class UrlSigner {
       last: OPERATION[method],
       hmac: new PreparedHmac(this.#keyOf(day), `AWS4-HMAC-SHA256\n${time}\n${scope}\n`),
     }
+  }
+
+  /**
+   * The headers to answer with, as parameters sorted by name ("GetObject", Amazon S3 API Reference). Only answers
+   * with an object have them: S3 refuses none on PUT and DELETE, and the SDK sends none.
+   */
+  #responseHeaders({ method, cacheControl, contentDisposition, contentType }: SignUrlOptions): string {
+    if (method !== 'GET' && method !== 'HEAD') return ''
+    let query = ''
+    if (cacheControl !== undefined) query += `&response-cache-control=${this.#encode(cacheControl)}`
+    if (contentDisposition !== undefined)
+      query += `&response-content-disposition=${encodeUri(contentDisposition)}`
+    if (contentType !== undefined) query += `&response-content-type=${this.#encode(contentType)}`
+    return query
+  }
+
+  #encode(value: string): string {
+    return remembered(this.#encoded, MAX_ENCODED, value, () => encodeUri(value))
   }
 
   #keyOf(day: string): Buffer {
@@ -115,18 +141,14 @@ export class UrlSigner {
   }
 }
 
-/**
- * The headers to answer with, as parameters sorted by name ("GetObject", Amazon S3 API Reference). Only answers
- * with an object have them: S3 refuses none on PUT and DELETE, and the SDK sends none.
- */
-function responseHeaders({ method, cacheControl, contentDisposition, contentType }: SignUrlOptions): string {
-  if (method !== 'GET' && method !== 'HEAD') return ''
-  let query = ''
-  if (cacheControl !== undefined) query += `&response-cache-control=${encodeUri(cacheControl)}`
-  if (contentDisposition !== undefined)
-    query += `&response-content-disposition=${encodeUri(contentDisposition)}`
-  if (contentType !== undefined) query += `&response-content-type=${encodeUri(contentType)}`
-  return query
+/** What a map holds under a name; it is made when it is missing, and the map emptied when it is full. */
+function remembered<V>(map: Map<string, V>, limit: number, name: string, make: () => V): V {
+  const known = map.get(name)
+  if (known !== undefined) return known
+  if (map.size >= limit) map.clear()
+  const value = make()
+  map.set(name, value)
+  return value
 }
 
 /** ISO 8601's basic format with seconds: `20261123T063000Z`. */

@@ -39,29 +39,10 @@ describe('reading with the GCS driver from a GCS stub that fails', () => {
     (req, res, ways) =>
       req.url?.includes('alt=media') ? fault(req, res, ways) : ways.pass()
 
-  it('ends every call to a server that never answers', async () => {
+  it('ends a large put to a server that never answers', async () => {
     stub.fault = req => void req.resume()
     const impatient = driver({ requestTimeout: 200, maxAttempts: 1 })
-    const list = async () => {
-      for await (const _ of impatient.list('')) return
-    }
-    const calls = [
-      impatient.get(key),
-      impatient.head(key),
-      impatient.delete(key),
-      impatient.copy(key, `${key}.copy`),
-      list(),
-      impatient.put(key, LARGE, TEXT),
-    ]
-    expect(await Promise.all(calls.map(code))).toEqual(calls.map(() => 'ERR_BACKEND_TIMEOUT'))
-  })
-
-  it('listens to an abort while it pauses between attempts', async () => {
-    stub.fault = (_req, res) => answerError(res, 503, 'backendError')
-    const started = Date.now()
-    const head = driver({ maxAttempts: 20 }).head(key, { signal: AbortSignal.timeout(300) })
-    expect(await code(head)).toBe('ERR_UPLOAD_ABORTED')
-    expect(Date.now() - started).toBeLessThan(2_000)
+    expect(await code(impatient.put(key, LARGE, TEXT))).toBe('ERR_BACKEND_TIMEOUT')
   })
 
   it('closes the connection of a call that was aborted', async () => {
@@ -73,24 +54,6 @@ describe('reading with the GCS driver from a GCS stub that fails', () => {
     }
     expect(await code(driver().head(key, { signal: abort.signal }))).toBe('ERR_UPLOAD_ABORTED')
     await closed
-  })
-
-  it('ends a download that falls silent', async () => {
-    stub.fault = onMedia((_req, res) => {
-      res.writeHead(200, { 'content-length': LARGE.length })
-      res.write('only this')
-    })
-    const { body } = await driver({ idleTimeout: 200 }).get(key)
-    expect(await code(text(body))).toBe('ERR_BACKEND_TIMEOUT')
-  })
-
-  it('fails a download whose connection breaks', async () => {
-    stub.fault = onMedia((_req, res) => {
-      res.writeHead(200, { 'content-length': LARGE.length })
-      res.write('only this', () => res.destroy())
-    })
-    const { body } = await driver().get(key)
-    expect(await code(text(body))).toBe('ERR_BACKEND')
   })
 
   it('fails a download that ends early', async () => {
@@ -123,16 +86,6 @@ describe('reading with the GCS driver from a GCS stub that fails', () => {
     const { body, info } = await driver().get(key)
     expect(await text(body)).toBe('new')
     expect(info.size).toBe(3)
-  })
-
-  it('lets a reader take its time', async () => {
-    const { body } = await driver({ idleTimeout: 100, requestTimeout: 200 }).get(key)
-    let size = 0
-    for await (const chunk of body) {
-      if (size < 200_000) await sleep(150)
-      size += chunk.length
-    }
-    expect(size).toBe(LARGE.length)
   })
 
   it('ends a download with its signal, and no other one', async () => {

@@ -1,5 +1,4 @@
 import { Readable } from 'node:stream'
-import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { StorageError } from '../../../src/core/errors.js'
@@ -39,8 +38,6 @@ describe('the GCS driver on a GCS stub that fails', () => {
   const stored = () => stub.keys(bucket).filter(name => name === key)
   const open = () => stub.openSessions(bucket).filter(name => name === key)
   const uploads = () => stub.seen.filter(line => line.includes('/upload/'))
-  const readText = async () => text((await driver().get(key)).body)
-  const theirs = () => stub.store.store(bucket, key, Buffer.from('theirs'), {})
   /** Lets `fault` have the first request that `isMeant`, and passes all others. */
   const once = (isMeant: (line: string) => boolean, fault: StubFault): StubFault => {
     let isDone = false
@@ -50,7 +47,6 @@ describe('the GCS driver on a GCS stub that fails', () => {
       return fault(req, res, ways)
     }
   }
-  const isMultipart = (line: string) => line.includes('uploadType=multipart')
   const isChunk = (line: string) => line.startsWith('PUT') && line.includes('upload_id=')
   const loseAnswer: StubFault = async (_req, res, { work }) => {
     await work()
@@ -68,59 +64,6 @@ describe('the GCS driver on a GCS stub that fails', () => {
     await driver().put(key, Readable.from([LARGE.subarray(0, MIB), LARGE.subarray(0, 1)]), TEXT)
     expect(uploads().filter(isChunk)).toHaveLength(2)
     expect((await driver().head(key)).size).toBe(MIB + 1)
-  })
-
-  it.each([429, 503])('tries again after %d', async status => {
-    stub.fault = once(isMultipart, (req, res) => {
-      req.resume()
-      answerError(res, status, 'rateLimitExceeded')
-    })
-    await driver().put(key, Buffer.from('mine'), TEXT)
-    expect(await readText()).toBe('mine')
-  })
-
-  it('succeeds with a create-only put whose first answer got lost', async () => {
-    stub.fault = once(isMultipart, loseAnswer)
-    const result = await driver().put(key, Buffer.from('mine'), { ...TEXT, ifNoneMatch: '*' })
-    expect(result).toMatchObject({ size: 4, etag: (await driver().head(key)).etag })
-    expect(uploads()).toHaveLength(2)
-  })
-
-  it('refuses a create-only put that lost its answer when the object there is not its own', async () => {
-    theirs()
-    stub.fault = once(isMultipart, loseAnswer)
-    const put = driver().put(key, Buffer.from('mine'), { ...TEXT, ifNoneMatch: '*' })
-    expect(await code(put)).toBe('ERR_FILE_EXISTS')
-    expect(await readText()).toBe('theirs')
-  })
-
-  it('succeeds with a put whose answer never came, since the object is there', async () => {
-    stub.fault = once(isMultipart, (_req, _res, { work }) => work())
-    const impatient = driver({ requestTimeout: 300, maxAttempts: 1 })
-    expect(await impatient.put(key, Buffer.from('mine'), TEXT)).toMatchObject({ size: 4 })
-  })
-
-  it('takes back an object that arrived although the put was aborted', async () => {
-    const abort = new AbortController()
-    stub.fault = once(isMultipart, async (_req, _res, { work }) => {
-      await work()
-      abort.abort()
-    })
-    const put = driver().put(key, Buffer.from('mine'), { ...TEXT, signal: abort.signal })
-    expect(await code(put)).toBe('ERR_UPLOAD_ABORTED')
-    expect(stored()).toEqual([])
-  })
-
-  it("never takes back somebody else's object", async () => {
-    const abort = new AbortController()
-    stub.fault = once(isMultipart, req => {
-      req.resume()
-      theirs()
-      abort.abort()
-    })
-    const put = driver().put(key, Buffer.from('mine'), { ...TEXT, signal: abort.signal })
-    expect(await code(put)).toBe('ERR_UPLOAD_ABORTED')
-    expect(stored()).toEqual([key])
   })
 
   it.each([

@@ -18,7 +18,8 @@ describe.each(['bare', 'scoped'])('LocalDriver, %s', kind => {
     return kind === 'bare' ? driver : scopeDriver(driver, `media/${randomUUID()}/`)
   }
 
-  it.each(cases)('$name', async ({ run }) => run({ driver: await open(), prefix: `${randomUUID()}/` }))
+  for (const { name, run } of cases)
+    it(name, async () => run({ driver: await open(), prefix: `${randomUUID()}/` }))
 
   it('holds segments that end with a dot', async () => holdsTrailingDots(await open(), `${randomUUID()}/`))
 })

@@ -1,17 +1,8 @@
-import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { StorageError } from '../../../src/core/errors.js'
 import { S3Driver, type S3DriverOptions } from '../../../src/drivers/s3/index.js'
-import {
-  createBucket,
-  describeWithS3,
-  listAllKeys,
-  listOpenUploads,
-  s3Client,
-  s3Connection,
-} from '../../support/s3.js'
+import { createBucket, describeWithS3, listOpenUploads, s3Connection } from '../../support/s3.js'
 import { answerError, type FaultyProxy, loseAnswer, startFaultyProxy, swallow } from './faulty-proxy.js'
 
 const MIB = 1024 * 1024
@@ -45,49 +36,53 @@ describeWithS3('the S3 driver behind a connection that fails', () => {
       ...options,
     })
   }
-  const isPut = (method = '') => method === 'PUT'
   const code = (promise: Promise<unknown>) =>
     promise.then(
       () => 'success',
       (error: unknown) => (StorageError.is(error) ? error.code : error),
     )
-  const stored = () => listAllKeys(bucket).then(keys => keys.filter(name => name === key))
   const openUploads = () =>
     listOpenUploads(bucket).then(uploads => uploads.filter(upload => upload.key === key))
 
-  it('sends a small body in one request, and no ACL', async () => {
+  it('sends a small body in one request', async () => {
     await driver().put(key, Buffer.from('small'), TEXT)
     expect(proxy.seen).toEqual([`PUT /${bucket}/${key}?x-id=PutObject`])
   })
 
-  it('succeeds with a create-only put whose first answer got lost', async () => {
-    proxy.fault = (req, res, pass) => {
-      if (!isPut(req.method) || proxy.seen.length > 1) return pass()
-      loseAnswer(req, s3Connection().endpoint, () => res.destroy())
-    }
-    const result = await driver().put(key, Buffer.from('mine'), { ...TEXT, ifNoneMatch: '*' })
-    expect(result).toMatchObject({ size: 4, etag: expect.stringMatching(/^"[0-9a-f]{32}"$/) })
-    expect(proxy.seen.filter(line => line.startsWith('PUT'))).toHaveLength(2)
-  })
-
-  it('refuses a create-only put that lost its answer when the object there is not its own', async () => {
-    await s3Client().send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: 'theirs' }))
-    proxy.fault = (req, res, pass) => {
-      if (!isPut(req.method) || proxy.seen.length > 1) return pass()
-      loseAnswer(req, s3Connection().endpoint, () => res.destroy())
-    }
-    const put = driver().put(key, Buffer.from('mine'), { ...TEXT, ifNoneMatch: '*' })
-    expect(await code(put)).toBe('ERR_FILE_EXISTS')
-    expect(await text((await driver().get(key)).body)).toBe('theirs')
-  })
-
-  it('succeeds with a put whose answer never came, since the object is there', async () => {
+  it('sends no ACL with any request, for buckets that know none', async () => {
+    const headers: string[] = []
     proxy.fault = (req, _res, pass) => {
-      if (!isPut(req.method)) return pass()
-      loseAnswer(req, s3Connection().endpoint, () => {})
+      headers.push(...Object.keys(req.headers))
+      return pass()
     }
-    const impatient = driver({ requestTimeout: 300, maxAttempts: 1 })
-    expect(await impatient.put(key, Buffer.from('mine'), TEXT)).toMatchObject({ size: 4 })
+    const one = driver()
+    await one.put(key, Buffer.from('small'), TEXT)
+    await one.put(key, LARGE, { ...TEXT, contentDisposition: 'inline', cacheControl: 'no-store' })
+    await one.copy(key, `${key}.copy`)
+    await one.delete(key)
+    expect(headers).toContain('x-amz-meta-put-id')
+    expect(headers.filter(name => /acl|grant/.test(name))).toEqual([])
+    expect(proxy.seen.filter(line => /[?&]acl/.test(line))).toEqual([])
+  })
+
+  it('signs anew by the clock of the server when its own is wrong', async () => {
+    const dates: string[] = []
+    // The answer of a server an hour ahead; Ceph itself cannot be set to another time.
+    proxy.fault = (req, res, pass) => {
+      dates.push(String(req.headers['x-amz-date']))
+      if (dates.length > 1) return pass()
+      swallow(req)
+      const date = new Date(Date.now() + 3_600_000).toUTCString()
+      answerError(res, 403, 'RequestTimeTooSkewed', { date })
+    }
+    const error = await driver({ maxAttempts: 2 })
+      .get(key)
+      .catch((reason: unknown) => reason)
+    const [first = '', second = ''] = dates.map(date => date.slice(0, 11))
+    expect(dates).toHaveLength(2)
+    expect(second > first).toBe(true)
+    // Ceph's own clock is not ahead, so it now refuses for the same reason.
+    expect(error).toMatchObject({ code: 'ERR_BACKEND', message: expect.stringMatching(/clock/) })
   })
 
   it('succeeds with a multipart upload whose completion lost its answer', async () => {
@@ -99,30 +94,6 @@ describeWithS3('the S3 driver behind a connection that fails', () => {
     const result = await driver().put(key, LARGE, { ...TEXT, ifNoneMatch: '*' })
     expect(result).toMatchObject({ size: LARGE.length, etag: expect.stringMatching(/-3"$/) })
     expect(await openUploads()).toEqual([])
-  })
-
-  it('takes back an object that arrived although the put was aborted', async () => {
-    const abort = new AbortController()
-    proxy.fault = (req, _res, pass) => {
-      if (!isPut(req.method)) return pass()
-      loseAnswer(req, s3Connection().endpoint, () => abort.abort())
-    }
-    const put = driver().put(key, Buffer.from('mine'), { ...TEXT, signal: abort.signal })
-    expect(await code(put)).toBe('ERR_UPLOAD_ABORTED')
-    expect(await stored()).toEqual([])
-  })
-
-  it("never takes back somebody else's object", async () => {
-    const abort = new AbortController()
-    proxy.fault = async (req, _res, pass) => {
-      if (!isPut(req.method)) return pass()
-      swallow(req)
-      await s3Client().send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: 'theirs' }))
-      abort.abort()
-    }
-    const put = driver().put(key, Buffer.from('mine'), { ...TEXT, signal: abort.signal })
-    expect(await code(put)).toBe('ERR_UPLOAD_ABORTED')
-    await s3Client().send(new HeadObjectCommand({ Bucket: bucket, Key: key }))
   })
 
   it('aborts the multipart upload when a part fails, also while the body stalls', async () => {
@@ -177,69 +148,10 @@ describeWithS3('the S3 driver behind a connection that fails', () => {
     expect(await openUploads()).toEqual([])
   })
 
-  it('ends every call to a server that never answers', async () => {
+  it('ends a large put to a server that never answers', async () => {
     proxy.fault = req => swallow(req)
     const impatient = driver({ requestTimeout: 200, maxAttempts: 1 })
-    const list = async () => {
-      for await (const _ of impatient.list('')) return
-    }
-    const calls = [
-      impatient.get(key),
-      impatient.head(key),
-      impatient.delete(key),
-      list(),
-      impatient.put(key, Buffer.from('x'), TEXT),
-      impatient.put(key, LARGE, TEXT),
-    ]
-    expect(await Promise.all(calls.map(code))).toEqual(calls.map(() => 'ERR_BACKEND_TIMEOUT'))
-  })
-
-  it('listens to an abort while the SDK pauses between its attempts', async () => {
-    proxy.fault = (_req, res) => answerError(res, 503, 'SlowDown', { 'retry-after': '20' })
-    const started = Date.now()
-    const head = driver({ maxAttempts: 5 }).head(key, { signal: AbortSignal.timeout(100) })
-    expect(await code(head)).toBe('ERR_UPLOAD_ABORTED')
-    expect(Date.now() - started).toBeLessThan(2_000)
-  })
-
-  it('ends a download that falls silent', async () => {
-    proxy.fault = (_req, res) => {
-      res.writeHead(200, { 'content-length': '100' })
-      res.write('only this')
-    }
-    const { body } = await driver({ idleTimeout: 200 }).get(key)
-    expect(await code(text(body))).toBe('ERR_BACKEND_TIMEOUT')
-  })
-
-  it('fails a download that the server ends early', async () => {
-    proxy.fault = (_req, res) => {
-      res.writeHead(200, { 'content-length': '100' })
-      res.write('only this', () => res.destroy())
-    }
-    const { body } = await driver().get(key)
-    expect(await code(text(body))).toBe('ERR_BACKEND')
-  })
-
-  it('lets a reader take its time', async () => {
-    await driver().put(key, LARGE, TEXT)
-    const { body } = await driver({ idleTimeout: 100, requestTimeout: 200 }).get(key)
-    let size = 0
-    for await (const chunk of body) {
-      if (size < 200_000) await sleep(150)
-      size += chunk.length
-    }
-    expect(size).toBe(LARGE.length)
-  })
-
-  it('ends a download with its signal', async () => {
-    await driver().put(key, LARGE, TEXT)
-    const abort = new AbortController()
-    const { body } = await driver().get(key, { signal: abort.signal })
-    setTimeout(() => abort.abort(), 20)
-    const read = async () => {
-      for await (const _ of body) await sleep(20)
-    }
-    expect(await code(read())).toBe('ERR_UPLOAD_ABORTED')
+    expect(await code(impatient.put(key, LARGE, TEXT))).toBe('ERR_BACKEND_TIMEOUT')
   })
 
   it('does not believe a listing that never ends', async () => {
@@ -262,6 +174,8 @@ describeWithS3('the S3 driver behind a connection that fails', () => {
       headers: { 'x-amz-bucket-region': 'eu-west-1' },
       says: /region "eu-west-1"/,
     },
+    { status: 301, name: 'PermanentRedirect', headers: {}, says: /another region/ },
+    { status: 307, name: 'TemporaryRedirect', headers: {}, says: /another region/ },
     { status: 400, name: 'AuthorizationHeaderMalformed', headers: {}, says: /another region/ },
     { status: 403, name: 'RequestTimeTooSkewed', headers: {}, says: /clock/ },
     { status: 507, name: 'InsufficientStorage', headers: {}, says: /full/, is: 'ERR_DISK_FULL' },

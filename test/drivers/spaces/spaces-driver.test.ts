@@ -22,6 +22,43 @@ describe('the Spaces driver', () => {
     expect(() => new SpacesDriver(options)).toThrow(expect.objectContaining({ code: 'ERR_CONFIG' }))
   })
 
+  it.each([
+    'acme-files.nyc3.cdn.digitaloceanspaces.com',
+    'https://acme-files.nyc3.cdn.digitaloceanspaces.com/',
+    'files.acme.example',
+  ])('sends downloads to the CDN %s, signed for the bucket, and nothing else', async cdnEndpoint => {
+    const options = { bucket: 'acme-files', region: 'nyc3', credentials }
+    const [plain, driver] = [new SpacesDriver(options), new SpacesDriver({ ...options, cdnEndpoint })]
+    await Promise.all([plain.ready(), driver.ready()])
+    const host = cdnEndpoint.replace(/^https:|\//g, '')
+    for (const method of ['GET', 'HEAD', 'PUT', 'DELETE'] as const) {
+      const request = { method, expiresIn: 60, at: 0, contentDisposition: 'attachment' }
+      const [there, here] = [plain, driver].map(each => new URL(each.signUrl('media/a b.pdf', request)))
+      expect(here?.host).toBe(method === 'GET' ? host : 'acme-files.nyc3.digitaloceanspaces.com')
+      expect(here?.href.replace(here.host, '')).toBe(there?.href.replace(there.host, ''))
+    }
+  })
+
+  it.each([
+    'http://cdn.example',
+    'https://cdn.example/files',
+    'cdn.example?a=1',
+    'https://me@cdn.example',
+    '',
+    'a b',
+  ])('refuses the CDN endpoint %j', cdnEndpoint => {
+    const options = { bucket: 'acme', region: 'nyc3', credentials, cdnEndpoint }
+    expect(() => new SpacesDriver(options)).toThrow(expect.objectContaining({ code: 'ERR_CONFIG' }))
+  })
+
+  it.each([{ addressingStyle: 'path' as const }, { endpoint: 'http://127.0.0.1:9000' }])(
+    'refuses a CDN endpoint where the bucket is not in the host: %j',
+    more => {
+      const options = { bucket: 'acme', region: 'nyc3', credentials, cdnEndpoint: 'cdn.example', ...more }
+      expect(() => new SpacesDriver(options)).toThrow(expect.objectContaining({ code: 'ERR_CONFIG' }))
+    },
+  )
+
   it('takes another endpoint', async () => {
     const endpoint = 'http://127.0.0.1:9000'
     const driver = new SpacesDriver({ bucket: 'acme', region: 'nyc3', endpoint, credentials })

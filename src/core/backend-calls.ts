@@ -1,0 +1,127 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { abortError, untilAborted } from './abort.js'
+import type { CallLimits } from './call-limits.js'
+import { StorageError } from './errors.js'
+import { pauseAfter, RetryBudget } from './retry.js'
+
+/** One request to a backend, or one step that may be taken again. */
+export interface BackendCall {
+  operation: string
+  key?: string
+  signal?: AbortSignal
+  /** Bytes to send; they get the time that a slow line needs. */
+  bytes?: number
+  /** A request that the backend may work on for minutes: copying, putting parts together. */
+  slow?: boolean
+  /** Milliseconds for everything, further tries included, instead of what follows from the limits. */
+  within?: number
+}
+
+/** What a driver knows of its backend's failures. */
+export interface FailureRules {
+  /** The StorageError for whatever a try threw. One that is a StorageError already stays itself. */
+  toError(error: unknown, call: BackendCall): StorageError
+  /** Whether the same request may succeed a moment later. */
+  isTransient(error: StorageError): boolean
+  /** Milliseconds that the backend asked to wait. */
+  retryAfter(error: StorageError): number | undefined
+}
+
+/** The slowest line that an upload is waited for: 64 KiB a second. */
+const BYTES_PER_MS = 65.536
+const SLOW_FACTOR = 10
+
+/**
+ * Talks to a backend so that every call has an end: each try ends in time, what may pass is tried again after a pause
+ * and within the budget, the caller's signal is listened to at every moment, and what goes wrong is a StorageError.
+ *
+ * Only requests that may be sent twice belong here: reads, deletes, and writes whose bytes lie in memory.
+ */
+export class BackendCalls {
+  readonly #limits: CallLimits
+  readonly #rules: FailureRules
+  readonly #tries: 'own' | 'foreign'
+  readonly #budget: RetryBudget
+
+  /** @param tries `foreign`: the client that sends has tries of its own; they are ended all together */
+  constructor(limits: CallLimits, rules: FailureRules, tries: 'own' | 'foreign' = 'own') {
+    this.#limits = limits
+    this.#rules = rules
+    this.#tries = tries
+    this.#budget = new RetryBudget(limits.retryBudget)
+  }
+
+  /** Milliseconds for one try of a call. */
+  requestTime({ slow, bytes = 0 }: BackendCall): number {
+    return this.#limits.requestTimeout * (slow ? SLOW_FACTOR : 1) + Math.ceil(bytes / BYTES_PER_MS)
+  }
+
+  /** Runs `attempt`, once or several times, with what ends it. */
+  async run<T>(call: BackendCall, attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    if (call.signal?.aborted) throw abortError(call.signal, call)
+    const stop = new AbortController()
+    const onAbort = () => stop.abort(abortError(call.signal, call))
+    call.signal?.addEventListener('abort', onAbort, { once: true })
+    const timer = setTimeout(() => stop.abort(timeoutError(call)), this.#deadline(call))
+    try {
+      return await this.#repeat(call, stop.signal, attempt)
+    } catch (error) {
+      throw stop.signal.aborted ? stop.signal.reason : error
+    } finally {
+      clearTimeout(timer)
+      call.signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  async #repeat<T>(
+    call: BackendCall,
+    stop: AbortSignal,
+    attempt: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const tries = this.#tries === 'own' ? this.#limits.maxAttempts : 1
+    let paid: number | undefined
+    for (let number = 1; ; number++) {
+      try {
+        const result = await this.#once(call, stop, attempt)
+        this.#budget.succeeded(paid)
+        return result
+      } catch (error) {
+        const failure = this.#rules.toError(error, call)
+        if (number >= tries || stop.aborted || !this.#rules.isTransient(failure)) throw failure
+        paid = this.#budget.take(StorageError.is(failure, 'ERR_BACKEND_TIMEOUT') ? 'timeout' : 'answer')
+        if (paid === undefined) throw failure
+        const pause = pauseAfter(number, this.#limits, this.#rules.retryAfter(failure))
+        await sleep(pause, undefined, { signal: stop })
+      }
+    }
+  }
+
+  async #once<T>(
+    call: BackendCall,
+    stop: AbortSignal,
+    attempt: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    if (this.#tries === 'foreign') return untilAborted(attempt(stop), stop)
+    const end = new AbortController()
+    const onStop = () => end.abort(stop.reason)
+    stop.addEventListener('abort', onStop, { once: true })
+    const timer = setTimeout(() => end.abort(timeoutError(call)), this.requestTime(call))
+    try {
+      return await untilAborted(attempt(end.signal), end.signal)
+    } catch (error) {
+      throw end.signal.aborted ? end.signal.reason : error
+    } finally {
+      clearTimeout(timer)
+      stop.removeEventListener('abort', onStop)
+    }
+  }
+
+  #deadline(call: BackendCall): number {
+    const { connectTimeout, maxAttempts, maxRetryDelay } = this.#limits
+    return call.within ?? (connectTimeout + this.requestTime(call) + maxRetryDelay) * maxAttempts
+  }
+}
+
+function timeoutError({ operation, key }: BackendCall): StorageError {
+  return new StorageError('ERR_BACKEND_TIMEOUT', 'The storage did not answer in time.', { operation, key })
+}

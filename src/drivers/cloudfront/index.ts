@@ -1,0 +1,1 @@
+export { CloudFrontSigner, type CloudFrontSignerOptions } from './cloudfront-signer.js'
