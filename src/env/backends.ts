@@ -1,7 +1,7 @@
 import type { BackendSource } from '../core/backends.js'
 import type { Driver } from '../core/driver.js'
-import { StorageError } from '../core/errors.js'
 import type { Variables } from './variables.js'
+import { withPeer } from './with-peer.js'
 
 const DEFAULT_ROOT = 'var/files'
 
@@ -80,22 +80,4 @@ async function loadGcs(variables: Variables): Promise<Driver> {
     keyFile: variables.GOOGLE_APPLICATION_CREDENTIALS,
     hmac: accessId === undefined || secret === undefined ? undefined : { accessId, secret },
   })
-}
-
-async function withPeer<T>(peer: string, load: () => Promise<T>): Promise<T> {
-  try {
-    return await load()
-  } catch (cause) {
-    const isMissing =
-      cause instanceof Error &&
-      'code' in cause &&
-      cause.code === 'ERR_MODULE_NOT_FOUND' &&
-      cause.message.includes(peer)
-    if (!isMissing) throw cause
-    throw new StorageError(
-      'ERR_PEER_MISSING',
-      `This storage backend needs the package ${peer}: npm install ${peer}`,
-      { cause },
-    )
-  }
 }

@@ -2,6 +2,7 @@ import process from 'node:process'
 import { createStorage, type Storage, type StorageOptions } from '../core/storage.js'
 import { warn } from '../core/warn.js'
 import { backendsOf } from './backends.js'
+import { disksWithCdn } from './cdn.js'
 import { type Environment, readVariables, type Variables } from './variables.js'
 
 /** What the environment does not say. */
@@ -21,6 +22,7 @@ export function storageFromEnv(options: EnvStorageOptions = {}, env: Environment
   return createStorage({
     ...options,
     ...backendsOf(variables),
+    disks: disksWithCdn(variables, options.disks),
     secret: variables.STORAGE_URL_SECRET,
     baseUrl: variables.MEDIA_URL,
     environment: variables.STORAGE_ENVIRONMENT,
@@ -30,9 +32,5 @@ export function storageFromEnv(options: EnvStorageOptions = {}, env: Environment
 function warnOf(variables: Variables): void {
   if (variables.USE_S3 !== undefined) {
     warn('ENV_USE_S3_DEPRECATED', 'USE_S3 is deprecated: set STORAGE_BACKEND=s3 (or local) instead.')
-  }
-  for (const name of ['AWS_S3_CUSTOM_DOMAIN', 'AZURE_CUSTOM_DOMAIN'] as const) {
-    if (variables[name] !== undefined)
-      warn('ENV_CDN_UNUSED', `${name} is not used by this version: files are signed for the bucket itself.`)
   }
 }

@@ -13,6 +13,9 @@ const bucket = z
   .string()
   .regex(/^(arn:\S+|[^\s/?#]+)$/, 'must be a name alone, without a scheme, a host or a path')
 
+const host = (what: string) =>
+  z.string().regex(/^(https:\/\/)?[A-Za-z0-9.-]+(:[0-9]+)?\/?$/, `must be the host of ${what}`)
+
 const secrets = z
   .string({ error: 'is missing: it signs the URLs of private files. Make one with: openssl rand -base64 32' })
   .transform(list => list.split(',').map(secret => secret.trim()))
@@ -45,18 +48,19 @@ const schema = z.object({
   AWS_S3_ADDRESSING_STYLE: z
     .enum(['auto', 'path', 'virtual'], { error: 'must be auto, path or virtual' })
     .default('auto'),
-  AWS_S3_CUSTOM_DOMAIN: z.string().optional(),
+  AWS_S3_CUSTOM_DOMAIN: host('a CDN, for example files.acme.example').optional(),
+  CLOUDFRONT_KEY_PAIR_ID: z.string().optional(),
+  CLOUDFRONT_PRIVATE_KEY: z
+    .string()
+    .includes('PRIVATE KEY', { error: 'must be a private key in PEM' })
+    // Many deployment tools keep values on one line.
+    .transform(pem => pem.replaceAll('\\n', '\n'))
+    .optional(),
   DO_SPACES_REGION: z
     .string()
     .regex(/^[a-z]{3}[0-9]$/, 'must be the slug of a datacenter, for example nyc3')
     .default('nyc3'),
-  DO_SPACES_CDN_ENDPOINT: z
-    .string()
-    .regex(
-      /^(https:\/\/)?[A-Za-z0-9.-]+(:[0-9]+)?\/?$/,
-      'must be the host of a CDN, for example acme-files.nyc3.cdn.digitaloceanspaces.com',
-    )
-    .optional(),
+  DO_SPACES_CDN_ENDPOINT: host('a CDN, for example acme-files.nyc3.cdn.digitaloceanspaces.com').optional(),
   AZURE_ACCOUNT_NAME: z
     .string()
     .regex(/^[a-z0-9]{3,24}$/, 'must be the name of a storage account: 3 to 24 small letters and digits')
@@ -67,7 +71,7 @@ const schema = z.object({
     .optional(),
   AZURE_CONTAINER: bucket.optional(),
   AZURE_ENDPOINT_URL: url('a storage account').optional(),
-  AZURE_CUSTOM_DOMAIN: z.string().optional(),
+  AZURE_CUSTOM_DOMAIN: host('a domain of the account, for example files.acme.example').optional(),
   GS_BUCKET_NAME: bucket.optional(),
   GS_PROJECT_ID: z.string().optional(),
   GS_ENDPOINT_URL: url('a server of Google Cloud Storage').optional(),
@@ -123,6 +127,14 @@ function missingFor(backend: BackendName, set: Environment): string[] {
           'AWS_ACCESS_KEY_ID',
           'AWS_SECRET_ACCESS_KEY',
         ),
+        ...pair(
+          "the id of CloudFront's key and the key itself go together",
+          'CLOUDFRONT_KEY_PAIR_ID',
+          'CLOUDFRONT_PRIVATE_KEY',
+        ),
+        ...(set.CLOUDFRONT_KEY_PAIR_ID === undefined
+          ? []
+          : need('the host that CloudFront signs for', 'AWS_S3_CUSTOM_DOMAIN')),
       ]
     case 'do_spaces':
       return [

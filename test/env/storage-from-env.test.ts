@@ -306,8 +306,88 @@ describe('storageFromEnv', () => {
     expect(warningsOf({ ...env, USE_S3: 'true' })).toEqual(['ENV_USE_S3_DEPRECATED'])
     expect(storageFromEnv({}, { ...env, USE_S3: 'true' }).backendNames).toEqual(['s3'])
   })
+})
 
-  it('warns that a CDN is not used yet', () => {
-    expect(warningsOf({ ...S3, AWS_S3_CUSTOM_DOMAIN: 'cdn.example.com' })).toEqual(['ENV_CDN_UNUSED'])
+describe('a CDN in the environment', () => {
+  const privateKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({
+    type: 'pkcs8',
+    format: 'pem',
+  })
+  const CLOUDFRONT = {
+    AWS_S3_CUSTOM_DOMAIN: 'files.acme.example',
+    CLOUDFRONT_KEY_PAIR_ID: 'K2JCJMDEHXQW5F',
+    CLOUDFRONT_PRIVATE_KEY: String(privateKey),
+  }
+
+  /** The addresses of a public and of a private file, without their queries. */
+  async function addressesWith(env: Record<string, string>): Promise<[string, string]> {
+    const storage = storageFromEnv({}, env)
+    await storage.ready()
+    const urls = await runWithTenant(
+      'acme',
+      async (): Promise<[string, string]> => [
+        storage.disk('public-media').url('a.png'),
+        storage.disk('media').url('a.pdf'),
+      ],
+    )
+    await storage.close()
+    return urls
+  }
+
+  it('that CloudFront is serves public files at once, and private ones by its own signature', async () => {
+    for (const CLOUDFRONT_PRIVATE_KEY of [String(privateKey), String(privateKey).replaceAll('\n', '\\n')]) {
+      const [open, closed] = await addressesWith({ ...S3, ...KEYS, ...CLOUDFRONT, CLOUDFRONT_PRIVATE_KEY })
+      expect(open).toBe('https://files.acme.example/public-media/acme/a.png')
+      expect(closed).toMatch(
+        /^https:\/\/files\.acme\.example\/media\/acme\/a\.pdf\?.*&Key-Pair-Id=K2JCJMDEHXQW5F&/,
+      )
+    }
+  })
+
+  it('without a key for CloudFront leaves private files to the signature of the bucket', async () => {
+    const { AWS_S3_CUSTOM_DOMAIN } = CLOUDFRONT
+    const [open, closed] = await addressesWith({ ...S3, ...KEYS, AWS_S3_CUSTOM_DOMAIN })
+    expect(open).toBe('https://files.acme.example/public-media/acme/a.png')
+    expect(closed).toMatch(/^https:\/\/files\.s3\.[^/]+\/media\/acme\/a\.pdf\?.*X-Amz-Signature=/)
+  })
+
+  it('of Spaces serves both', async () => {
+    const cdn = 'files.nyc3.cdn.digitaloceanspaces.com'
+    const env = { ...S3, ...KEYS, STORAGE_BACKEND: 'do_spaces', DO_SPACES_CDN_ENDPOINT: cdn }
+    const [open, closed] = await addressesWith(env)
+    expect(open).toBe(`https://${cdn}/public-media/acme/a.png`)
+    expect(closed).toContain(`https://${cdn}/media/acme/a.pdf?X-Amz-`)
+  })
+
+  it('of Azure serves both', async () => {
+    const [open, closed] = await addressesWith({ ...AZURE, AZURE_CUSTOM_DOMAIN: 'files.acme.example' })
+    expect(open).toBe('https://files.acme.example/files/public-media/acme/a.png')
+    expect(closed).toMatch(/^https:\/\/files\.acme\.example\/files\/media\/acme\/a\.pdf\?sv=/)
+  })
+
+  it('is no business of another backend, and not of a disk that says so itself', async () => {
+    const { AWS_S3_CUSTOM_DOMAIN } = CLOUDFRONT
+    const own = { location: 'media', visibility: 'public', tenancy: 'none', cdn: { mode: 'none' } } as const
+    const storage = storageFromEnv({ disks: { own } }, { ...S3, ...KEYS, AWS_S3_CUSTOM_DOMAIN })
+    await storage.ready()
+    expect(storage.disk('own').url('a.png')).toBe('/files/s3/media/a.png')
+    await storage.close()
+    const [open] = await addressesWith({ STORAGE_URL_SECRET, MEDIA_ROOT: tempDir(), AWS_S3_CUSTOM_DOMAIN })
+    expect(open).toBe('/files/local/public-media/acme/a.png')
+  })
+
+  it.each([
+    ['half a pair', { ...CLOUDFRONT, CLOUDFRONT_PRIVATE_KEY: '' }, 'CLOUDFRONT_PRIVATE_KEY is missing'],
+    ['a key without a host', { ...CLOUDFRONT, AWS_S3_CUSTOM_DOMAIN: '' }, 'AWS_S3_CUSTOM_DOMAIN is missing'],
+    [
+      'what is no key',
+      { ...CLOUDFRONT, CLOUDFRONT_PRIVATE_KEY: 'c2VjcmV0' },
+      'CLOUDFRONT_PRIVATE_KEY must be',
+    ],
+    ['a host with a path', { AWS_S3_CUSTOM_DOMAIN: 'acme.example/files' }, 'AWS_S3_CUSTOM_DOMAIN must be'],
+  ])('is refused for %s, and the key is not repeated', (_, env, message) => {
+    const error = failureOf({ ...S3, ...env })
+    expect(error.message).toContain(message)
+    expect(error.message).not.toContain('c2VjcmV0')
   })
 })
