@@ -18,7 +18,8 @@ export function toColumnText(file: StoredFile): string {
 
 /**
  * Reads the text of a file column. Never throws: a row must load whatever is in it. Text that cannot be read
- * gives a file whose `url` throws, and that is written back to the letter.
+ * gives a file whose `url` throws. Every text is written back to the letter; to find out that it is canonical, and need
+ * not be kept, would take longer than reading it.
  */
 export function fromColumnText(
   home: StoredFileHome,
@@ -28,7 +29,7 @@ export function fromColumnText(
   const data = decode(text)
   return data === undefined
     ? mintStoredFile(unreadable, UNKNOWN, { columnText: text })
-    : mintStoredFile(home, data, { ...options, columnText: text === encode(data) ? undefined : text })
+    : mintStoredFile(home, data, { ...options, columnText: text })
 }
 
 function encode(file: StoredFileData): string {
@@ -61,11 +62,18 @@ function decode(text: string): StoredFileData | undefined {
 
 function isFileData(value: unknown): value is StoredFileData {
   if (typeof value !== 'object' || value === null) return false
-  const data = value as Record<string, unknown>
-  const texts = ['disk', 'backend', 'key', 'name', 'type'].every(field => typeof data[field] === 'string')
-  const tenant = data.tenant === null || typeof data.tenant === 'string'
-  const sha256 = data.sha256 === null || typeof data.sha256 === 'string'
-  return data.v === 1 && texts && tenant && sha256 && typeof data.size === 'number'
+  const { v, disk, backend, tenant, key, name, size, type, sha256 } = value as Record<string, unknown>
+  return (
+    v === 1 &&
+    typeof disk === 'string' &&
+    typeof backend === 'string' &&
+    (tenant === null || typeof tenant === 'string') &&
+    typeof key === 'string' &&
+    typeof name === 'string' &&
+    typeof size === 'number' &&
+    typeof type === 'string' &&
+    (sha256 === null || typeof sha256 === 'string')
+  )
 }
 
 const UNKNOWN: StoredFileData = {

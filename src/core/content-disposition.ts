@@ -4,19 +4,23 @@ export type Disposition = 'inline' | 'attachment'
 // RFC 8187, section 3.2.1: what may stand unencoded in an extended value. encodeURIComponent leaves '()* alone.
 const NOT_ATTR_CHAR = /['()*]/g
 
+// What may stand in the quoted name. Quotes and backslashes would need escapes that clients read differently; "%" some
+// decode, "/" is a path.
+const PLAIN_NAME = /^[ !#$&-.0-[\]-~]*$/
+const NOT_PLAIN = /[^ !#$&-.0-[\]-~]/g
+
 /**
  * A Content-Disposition header (RFC 6266) with the file's name, for every client: plain ASCII in `filename`, the
  * true name in `filename*`. No name can break out of it or add a header.
  */
 export function contentDisposition(disposition: Disposition, name: string): string {
+  if (PLAIN_NAME.test(name)) return `${disposition}; filename="${name}"`
   const ascii = name
     .normalize('NFKD')
-    // What is left of a letter after its accent is split off; everything else outside of ASCII becomes "_".
+    // What is left of a letter after its accent is split off; everything else becomes "_".
     .replace(/\p{Mn}/gu, '')
-    // Quotes and backslashes would need escapes that clients read differently; "%" some decode, "/" is a path.
-    .replace(/[^ !#$&-.0-[\]-~]/g, '_')
-  const plain = `${disposition}; filename="${ascii}"`
-  return ascii === name ? plain : `${plain}; filename*=UTF-8''${encodeExtended(name)}`
+    .replace(NOT_PLAIN, '_')
+  return `${disposition}; filename="${ascii}"; filename*=UTF-8''${encodeExtended(name)}`
 }
 
 function encodeExtended(name: string): string {

@@ -71,8 +71,12 @@ export function assertListPrefix(prefix: unknown): asserts prefix is string {
   assertObjectKey(prefix.slice(0, -1))
 }
 
+/** Nothing but words and dots inside of them: nearly every key of this library, and known to be good at a glance. */
+const PLAIN_KEY = /^(?:[\w-][\w.-]*\/)*[\w-][\w.-]*$/
+
 function keyFault(key: unknown): string | undefined {
   if (typeof key !== 'string' || key === '') return 'it is empty'
+  if (key.length <= MAX_KEY_BYTES && PLAIN_KEY.test(key)) return undefined
   if (Buffer.byteLength(key) > MAX_KEY_BYTES) return `it is longer than ${MAX_KEY_BYTES} bytes`
   if (!key.isWellFormed()) return 'it holds half a surrogate pair'
   // Backslashes are path separators on Windows and in some proxies; control characters break headers and XML.

@@ -82,7 +82,9 @@ export class UrlSigner {
     const last = this.#last
     if (last?.method === method && last.second === second && last.expiresIn === expiresIn) return last
     const name = `${method} ${second} ${expiresIn}`
-    this.#last = remembered(this.#templates, MAX_TEMPLATES, name, () => this.#makeTemplate(request, second))
+    this.#last =
+      this.#templates.get(name) ??
+      keep(this.#templates, MAX_TEMPLATES, name, this.#makeTemplate(request, second))
     return this.#last
   }
 
@@ -124,7 +126,7 @@ export class UrlSigner {
   }
 
   #encode(value: string): string {
-    return remembered(this.#encoded, MAX_ENCODED, value, () => encodeUri(value))
+    return this.#encoded.get(value) ?? keep(this.#encoded, MAX_ENCODED, value, encodeUri(value))
   }
 
   #keyOf(day: string): Buffer {
@@ -141,12 +143,9 @@ export class UrlSigner {
   }
 }
 
-/** What a map holds under a name; it is made when it is missing, and the map emptied when it is full. */
-function remembered<V>(map: Map<string, V>, limit: number, name: string, make: () => V): V {
-  const known = map.get(name)
-  if (known !== undefined) return known
+/** Remembers a value; the map is emptied when it is full. */
+function keep<V>(map: Map<string, V>, limit: number, name: string, value: V): V {
   if (map.size >= limit) map.clear()
-  const value = make()
   map.set(name, value)
   return value
 }
