@@ -1,6 +1,5 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
-import { finished } from 'node:stream/promises'
 import type { Response } from 'express'
 import { StorageError } from '../core/errors.js'
 
@@ -39,9 +38,7 @@ async function sendAtOnce(
   const bytes = body.read()
   body.resume() // an empty one ends when somebody reads it
   // It may still turn out to be wrong: whoever checks the bytes does so at their end.
-  await finished(body).catch(error => {
-    if (!left.aborted) throw error
-  })
+  await endOf(body, left)
   if (!left.aborted) res.writeHead(status, headers).end(bytes)
 }
 
@@ -55,14 +52,20 @@ async function sendStream(
   left.addEventListener('abort', leave)
   res.writeHead(status, headers)
   body.pipe(res)
-  try {
-    await finished(body)
-  } catch (error) {
-    if (left.aborted) return
-    throw (
-      body.errored ?? new StorageError('ERR_BACKEND', 'The body of the file ended early.', { cause: error })
-    )
-  } finally {
-    left.removeEventListener('abort', leave)
-  }
+  await endOf(body, left)
+  left.removeEventListener('abort', leave)
+}
+
+/** Waits for the end of a body. */
+function endOf(body: Readable, left: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onClose = (): void => {
+      if (left.aborted || body.readableEnded) resolve()
+      else reject(body.errored ?? new StorageError('ERR_BACKEND', 'The body of the file ended early.'))
+    }
+    body.once('end', resolve)
+    body.once('error', () => {}) // `close` follows, and tells it
+    body.once('close', onClose)
+    if (body.destroyed) onClose()
+  })
 }
