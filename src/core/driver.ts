@@ -144,6 +144,11 @@ export interface PutResult {
 
 export interface GetOptions extends OperationOptions {
   range?: ByteRange
+  /**
+   * `known`: the caller does not use the type, disposition and cache control of `info`; a driver that has to look
+   * for them may leave that.
+   */
+  headers?: 'known'
 }
 
 /** Offsets in bytes; both ends are included (RFC 9110, section 14.1.2). */

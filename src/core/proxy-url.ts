@@ -51,7 +51,7 @@ export class ProxyUrls {
     return `${this.#baseUrl}${pathOf(backend, objectKey)}`
   }
 
-  /** @param signed.expires seconds since 1970 */
+  /** @param signed.expires seconds since 1970, a whole number */
   sign(backend: string, objectKey: string, signed: NonNullable<UrlGrant['signed']>): string {
     return `${this.#baseUrl}${signedTail({ backend, objectKey, signed }, this.#secrets[0] ?? '')}`
   }
@@ -73,6 +73,7 @@ export class ProxyUrls {
       if (tail !== pathOf(grant.backend, grant.objectKey)) throw invalid()
       return grant
     }
+    if (!isMoment(grant.signed.expires)) throw invalid() // NaN would never be over
     if (!this.#secrets.some(secret => sameText(tail, signedTail(grant, secret)))) throw invalid()
     if (now >= grant.signed.expires * 1000) {
       throw new StorageError('ERR_URL_EXPIRED', 'This address has expired. Ask for the file again.')
@@ -83,6 +84,11 @@ export class ProxyUrls {
 
 function isSecret(secret: unknown): boolean {
   return typeof secret === 'string' && secret.length >= MIN_SECRET_LENGTH
+}
+
+/** Whole seconds since 1970, up to the last moment that a Date can hold (ECMAScript, "Time Values and Time Range"). */
+function isMoment(seconds: number): boolean {
+  return Number.isInteger(seconds) && seconds > 0 && seconds <= 8_640_000_000_000
 }
 
 function invalid(): StorageError {

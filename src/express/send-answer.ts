@@ -1,6 +1,5 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
-import { finished } from 'node:stream/promises'
 import type { Response } from 'express'
 import { StorageError } from '../core/errors.js'
 
@@ -39,9 +38,7 @@ async function sendAtOnce(
   const bytes = body.read()
   body.resume() // an empty one ends when somebody reads it
   // It may still turn out to be wrong: whoever checks the bytes does so at their end.
-  await finished(body).catch(error => {
-    if (!left.aborted) throw error
-  })
+  await endOf(body, left)
   if (!left.aborted) res.writeHead(status, headers).end(bytes)
 }
 
@@ -61,17 +58,25 @@ async function sendStream(
   bytes.once('end', () => sent === length || res.destroy())
   res.writeHead(status, headers)
   bytes.pipe(res)
-  try {
-    await finished(bytes)
-  } catch (error) {
-    if (!left.aborted) throw bytes.errored ?? endedEarly(error)
-    return
-  } finally {
-    left.removeEventListener('abort', leave)
-  }
-  if (sent !== length) throw endedEarly()
+  await endOf(bytes, left)
+  left.removeEventListener('abort', leave)
+  if (!left.aborted && sent !== length) throw endedEarly()
 }
 
-function endedEarly(cause?: unknown): StorageError {
-  return new StorageError('ERR_BACKEND', 'The body of the file ended early.', { cause })
+/** Waits for the end of a body. */
+function endOf(body: Readable, left: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onClose = (): void => {
+      if (left.aborted || body.readableEnded) resolve()
+      else reject(body.errored ?? endedEarly())
+    }
+    body.once('end', resolve)
+    body.once('error', () => {}) // `close` follows, and tells it
+    body.once('close', onClose)
+    if (body.destroyed) onClose()
+  })
+}
+
+function endedEarly(): StorageError {
+  return new StorageError('ERR_BACKEND', 'The body of the file ended early.')
 }

@@ -133,9 +133,11 @@ async function read(reading: Reading, asked: ByteRange | undefined): Promise<Ans
 }
 
 async function get(reading: Reading, range: ByteRange | undefined): Promise<GetResult> {
-  const { driver, objectKey, res, left: signal } = reading
+  const { driver, objectKey, file, res, left: signal } = reading
+  // A signed address of a stored file says all that its headers would; a public one says nothing.
+  const isSaid = file.contentType !== undefined && file.contentDisposition !== undefined
   try {
-    return await driver.get(objectKey, { range, signal })
+    return await driver.get(objectKey, { range, signal, headers: isSaid ? 'known' : undefined })
   } catch (error) {
     if (!StorageError.is(error, 'ERR_RANGE')) throw error
     const { size } = await driver.head(objectKey, { signal })

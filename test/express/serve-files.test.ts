@@ -6,35 +6,50 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import express from 'express'
+import fc from 'fast-check'
 import { describe, expect, it, onTestFinished, test, vi } from 'vitest'
 import type { GetOptions, GetResult } from '../../src/core/driver.js'
-import { type Driver, runWithTenant, type StorageOptions, tryGetTenant } from '../../src/core/index.js'
+import {
+  type Driver,
+  runWithTenant,
+  StorageError,
+  type StorageOptions,
+  tryGetTenant,
+} from '../../src/core/index.js'
+import { ProxyUrls } from '../../src/core/proxy-url.js'
 import { bindTenant } from '../../src/core/tenant.js'
 import { LocalDriver } from '../../src/drivers/local/index.js'
 import { MemoryDriver } from '../../src/drivers/memory/index.js'
-import { answerErrors, fromHeader, serveFiles, tenant } from '../../src/express/index.js'
+import {
+  answerErrors,
+  fromHeader,
+  type ServeFilesOptions,
+  serveFiles,
+  tenant,
+} from '../../src/express/index.js'
 import { storeFile } from '../../src/upload/index.js'
 import { listen } from '../integration/http.js'
 import { tempDir } from '../support/temp-dir.js'
 import { PDF } from '../upload/sample-files.js'
-import { asAcme, eventsOf, failOnUnhandled, keysOf, storageOver } from '../upload/support.js'
+import { asAcme, eventsOf, failOnUnhandled, keysOf, SECRET, storageOver } from '../upload/support.js'
 
 failOnUnhandled()
 
 interface Setup {
   driver?: Driver
   options?: Partial<StorageOptions>
+  serve?: ServeFilesOptions
   /** What stands in front of serveFiles. */
   before?: express.RequestHandler
 }
 
-async function fileServer({ driver = new MemoryDriver(), options = {}, before }: Setup = {}) {
+async function fileServer({ driver = new MemoryDriver(), options = {}, serve, before }: Setup = {}) {
   const storage = storageOver(driver, options)
   await storage.ready()
   const errors: unknown[] = []
   const app = express()
   if (before !== undefined) app.use(before)
-  app.use('/files', serveFiles(storage))
+  app.use('/files', serveFiles(storage, serve))
   app.use(tenant({ resolve: fromHeader('x-tenant'), verify: () => true }))
   app.get('/whoami', (_req, res) => void res.json(tryGetTenant()))
   app.use((error: unknown, _req: express.Request, _res: express.Response, next: express.NextFunction) => {
@@ -173,6 +188,66 @@ describe('a signed address', () => {
     }
     expect((await ask(url)).status).toBe(200)
   })
+
+  it('is refused after any change, wherever it is', async () => {
+    const { storage, store } = await fileServer()
+    const tail = urlOf(await store(PDF, 'a.pdf')).slice('/files'.length)
+    const cut = fc.tuple(fc.nat(tail.length), fc.nat(12), fc.string({ unit: 'binary', maxLength: 6 }))
+    const accepts = (text: string): boolean => {
+      try {
+        return storage.verifyUrl(text).address !== undefined
+      } catch (error) {
+        expect(StorageError.is(error, 'ERR_URL_INVALID')).toBe(true)
+        return false
+      }
+    }
+    fc.assert(
+      fc.property(cut, ([at, gone, more]) => {
+        const changed = tail.slice(0, at) + more + tail.slice(at + gone)
+        expect(accepts(changed)).toBe(changed === tail)
+      }),
+      { numRuns: 3_000 },
+    )
+  })
+
+  it.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY, 1.5, 2 ** 60])(
+    'with an expiry of %s cannot be signed, and is refused where somebody signs it all the same',
+    async expires => {
+      const { ask, storage, store } = await fileServer()
+      const file = await store(PDF, 'a.pdf')
+      const expiresIn = expires
+      await expect(asAcme(async () => file.signedUrl({ expiresIn }))).rejects.toMatchObject({
+        code: 'ERR_CONFIG',
+      })
+      const signed = { expires, contentType: undefined, contentDisposition: undefined }
+      const objectKey = storage.disk('media').objectKey(file)
+      const { status, code } = await ask(new ProxyUrls([SECRET], '/files').sign('memory', objectKey, signed))
+      expect([status, code]).toEqual([403, 'ERR_URL_INVALID'])
+    },
+  )
+
+  it('is good, and not kept for longer than a week, when the clock has moved backwards', async () => {
+    const { store, ask } = await fileServer()
+    const url = urlOf(await store(PDF, 'a.pdf'))
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - 30 * 86_400_000 })
+    onTestFinished(() => void vi.useRealTimers())
+    const { status, headers } = await ask(url)
+    expect([status, headers['cache-control']]).toEqual([200, 'private, max-age=604800'])
+  })
+
+  it.each(['a"b.pdf', "a'b;c=d.pdf", 'a%0d%0ab.pdf', 'a\r\nSet-Cookie: x=y.pdf', 'a\u2028b.pdf', '\\"; x="'])(
+    'to save under the name %j adds no header and breaks out of none',
+    async filename => {
+      const { store, ask } = await fileServer()
+      const file = await store(PDF, 'a.pdf')
+      const { status, headers } = await ask(await asAcme(() => file.signedUrl({ filename })))
+      expect(status).toBe(200)
+      expect(headers['content-disposition']).toMatch(
+        /^inline; filename="[^"\\]*"(; filename\*=UTF-8''[\w.%~!-]+)?$/,
+      )
+      expect(headers).not.toHaveProperty('set-cookie')
+    },
+  )
 
   it('that has expired is refused', async () => {
     const { store, ask } = await fileServer({ options: { urls: { expiresIn: 60 } } })
@@ -332,6 +407,33 @@ describe('a permanent address', () => {
     const { ask } = await fileServer()
     expect((await ask('/files/memory/public-media/acme/x')).status).toBe(404)
   })
+})
+
+describe('nginx', () => {
+  it('is told the file, and only of backends whose files lie in a folder', async () => {
+    const driver = new LocalDriver({ root: tempDir() })
+    const { store, ask } = await fileServer({ driver, serve: { accelRedirect: '/internal-files/' } })
+    const file = await store(PDF, 'a.pdf')
+    const { headers, body } = await ask(urlOf(file), {
+      headers: { range: 'bytes=0-1', 'if-none-match': '*' },
+    })
+    expect(headers['x-accel-redirect']).toBe(`/internal-files/memory/media/acme/${file.key}`)
+    expect([headers['content-type'], body.length]).toEqual(['application/pdf', 0])
+    const elsewhere = await fileServer({ serve: { accelRedirect: '/internal-files/' } })
+    const answer = await elsewhere.ask(urlOf(await elsewhere.store(PDF, 'a.pdf')))
+    expect(answer.headers).not.toHaveProperty('x-accel-redirect')
+    expect(answer.body.equals(PDF)).toBe(true)
+  })
+
+  it.each(['', '/', 'internal/', '/internal', '//x/', '/a b/', '/a?b/', '/a\r\nb/'])(
+    'cannot be told of files below %j',
+    accelRedirect => {
+      const storage = storageOver(new MemoryDriver())
+      expect(() => serveFiles(storage, { accelRedirect })).toThrow(
+        expect.objectContaining({ code: 'ERR_CONFIG' }),
+      )
+    },
+  )
 })
 
 describe('other methods', () => {

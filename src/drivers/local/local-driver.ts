@@ -36,6 +36,8 @@ export interface LocalDriverOptions {
   root: string
 }
 
+const NO_SIDECAR = Promise.resolve(undefined)
+
 /** A file that is written and flushed, and lacks nothing but its name. */
 interface FinishedFile extends Pick<PutOptions, 'ifNoneMatch' | 'signal'> {
   readonly key: string
@@ -98,7 +100,7 @@ export class LocalDriver implements Driver {
 
   async get(key: string, options: GetOptions = {}): Promise<GetResult> {
     return this.#reading('get', key, options, async () => {
-      const sidecar = this.#sidecars.find(key)
+      const sidecar = options.headers === 'known' ? NO_SIDECAR : this.#sidecars.find(key)
       sidecar.catch(() => {}) // it is waited for below, unless the file itself fails
       const file = await this.#root.openFile(key)
       return this.#read(file, key, sidecar, options).catch(error => {
