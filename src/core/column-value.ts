@@ -1,11 +1,11 @@
 import { StorageError } from './errors.js'
 import {
   columnTextOf,
-  type MintOptions,
   mintStoredFile,
   type StoredFile,
   type StoredFileData,
   type StoredFileHome,
+  type StoredFileOrigin,
 } from './stored-file.js'
 
 /**
@@ -21,15 +21,11 @@ export function toColumnText(file: StoredFile): string {
  * gives a file whose `url` throws. Every text is written back to the letter; to find out that it is canonical, and need
  * not be kept, would take longer than reading it.
  */
-export function fromColumnText(
-  home: StoredFileHome,
-  text: string,
-  options: Pick<MintOptions, 'column' | 'resolve'> = {},
-): StoredFile {
+export function fromColumnText(origin: StoredFileOrigin, text: string): StoredFile {
   const data = decode(text)
   return data === undefined
-    ? mintStoredFile(unreadable, UNKNOWN, { columnText: text })
-    : mintStoredFile(home, data, { ...options, columnText: text })
+    ? mintStoredFile({ home: unreadable, reader: origin.reader }, UNKNOWN, text)
+    : mintStoredFile(origin, data, text)
 }
 
 function encode(file: StoredFileData): string {

@@ -61,8 +61,8 @@ export class DiskAccess {
 
   /** The whole key of an object. @throws ERR_KEY_INVALID, ERR_TENANT_INVALID */
   objectKey({ tenant, key }: Pick<FileAddress, 'tenant' | 'key'>): string {
-    assertObjectKey(key)
-    const objectKey = this.prefix(tenant) + key
+    // Judged as a whole: the prefix ends with a slash, so a key that is wrong by itself is wrong here too.
+    const objectKey = typeof key === 'string' ? this.prefix(tenant) + key : key
     assertObjectKey(objectKey)
     return objectKey
   }

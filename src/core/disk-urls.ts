@@ -77,8 +77,9 @@ export class DiskUrls {
     )
   }
 
-  /** The permanent address of a public object. @throws ERR_NOT_READY */
+  /** The permanent address of a public object. @throws ERR_NOT_READY, ERR_BACKEND_UNKNOWN */
   permanent(backend: string, objectKey: string): string {
+    this.#context.backends.get(backend) // nothing can be read from a backend that is not there
     return this.#unsigned(backend, objectKey) ?? this.#context.proxyUrls.permanent(backend, objectKey)
   }
 

@@ -23,7 +23,7 @@ import { keepOptionsOf } from './keep-options.js'
 import { objectHeaders } from './object-headers.js'
 import type { ProxyUrls } from './proxy-url.js'
 import { scopeDriver } from './scoped-driver.js'
-import { type FileAddress, urlMemoOf } from './stored-file.js'
+import { columnOf, type FileAddress, rememberUrl, urlMemoOf } from './stored-file.js'
 import { type FileFacts, factsOf } from './url-answer.js'
 import type { ColumnUrls, UrlPolicy, UrlRequest } from './url-policy.js'
 
@@ -159,12 +159,12 @@ export class Disk {
   /** What was signed for a file is handed out again while its window lasts. */
   #signedOnce(target: string | (FileAddress & FileFacts), facts: FileFacts): string {
     const address = this.address(target, 'signedUrl')
-    const memo = facts === target ? urlMemoOf(target) : undefined
-    const known = memo?.last
+    const known = facts === target ? urlMemoOf(target) : undefined
     const now = Date.now()
     if (known?.by === this && known.from <= now && now < known.until) return known.url
-    const signed = this.#urls.signed(this.#target(address, facts, urlMemoOf(target)?.column), {})
-    if (memo !== undefined) memo.last = { ...signed, by: this }
+    const signed = this.#urls.signed(this.#target(address, facts, columnOf(target)), {})
+    if (facts === target)
+      rememberUrl(target, { url: signed.url, from: signed.from, until: signed.until, by: this })
     return signed.url
   }
 
@@ -175,7 +175,7 @@ export class Disk {
     facts: FileFacts = factsOf(target),
   ): string {
     const address = this.address(target, 'signedUrl')
-    return this.#urls.signed(this.#target(address, facts, urlMemoOf(target)?.column), request).url
+    return this.#urls.signed(this.#target(address, facts, columnOf(target)), request).url
   }
 
   /**
@@ -192,7 +192,7 @@ export class Disk {
   ): Promise<string[]> {
     const found = targets.map(target => {
       const address = this.address(target, 'signMany')
-      return this.#target(address, factsOf(target), urlMemoOf(target)?.column)
+      return this.#target(address, factsOf(target), columnOf(target))
     })
     return Promise.all(found.map(target => this.#urls.signedRemotely(target, request)))
   }

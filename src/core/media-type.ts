@@ -42,6 +42,7 @@ const TYPE = new RegExp(`^${NAME}/${NAME}$`)
  * section 3.6).
  */
 export function isActiveType(type: string): boolean {
+  if (TYPE.test(type)) return ACTIVE_TYPES.has(type) || type.endsWith('+xml')
   const essence = type.split(';', 1)[0]?.trim().toLowerCase() ?? ''
   return !TYPE.test(essence) || type.includes(',') || ACTIVE_TYPES.has(essence) || essence.endsWith('+xml')
 }

@@ -54,6 +54,7 @@ export function scopeDriver(driver: Driver, prefix: string): Driver {
         driver.signUrlRemotely?.(inside(key), options) ?? unsigned(driver)),
     signableFor: driver.signableFor && ((at: number) => driver.signableFor?.(at) ?? Number.POSITIVE_INFINITY),
     publicUrl: driver.publicUrl && ((key: string) => driver.publicUrl?.(inside(key)) ?? ''),
+    pathWithin: driver.pathWithin && ((key: string) => driver.pathWithin?.(inside(key)) ?? ''),
     close: driver.close && (async () => driver.close?.()),
   }
 }

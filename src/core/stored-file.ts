@@ -50,30 +50,31 @@ export interface StoredFileHome {
   streamOf(file: StoredFileData, range: ByteRange | undefined): Promise<Readable>
 }
 
-/** What a file carries along for its URLs. */
-export interface UrlMemo {
-  /** What its column says of them. */
-  readonly column: ColumnUrls | undefined
-  /** The URL that was given last, by which disk, and while it is given again. */
-  last?: SignedUrl & { readonly by: object }
+/** The URL that was given last, by which disk, and while it is given again. */
+export interface UrlMemo extends SignedUrl {
+  readonly by: object
 }
 
-interface Origin extends UrlMemo {
+/** Where a file comes from: shared by all files of one column, since thousands are made when rows are read. */
+export interface StoredFileOrigin {
   readonly home: StoredFileHome
-  /** The text of the column that the file was read from: an untouched row is written back to the letter. */
-  readonly columnText: string | undefined
-}
-
-/** What else is known of a file that is made. */
-export interface MintOptions {
-  readonly columnText?: string
+  /** What the file's column says of its URLs. */
   readonly column?: ColumnUrls
+  /** What reads the rows that the file was read from. */
+  readonly reader?: object
   /** `load`: the URL is made at once and lies on the file itself, for `{ ...file }` and GraphQL. Default: when it is read. */
   readonly resolve?: 'read' | 'load'
 }
 
-// The proof that a file comes from us. Plain data cannot get in here, whatever fields a client sends.
-const origins = new WeakMap<StoredFile, Origin>()
+/** What only the class itself sees of its files; the functions below are its friends. */
+interface Inside {
+  originOf(value: unknown): StoredFileOrigin | undefined
+  columnTextOf(file: StoredFile): string | undefined
+  memoOf(file: StoredFile): UrlMemo | undefined
+  remember(file: StoredFile, memo: UrlMemo): void
+}
+
+let inside: Inside
 const MINT = Symbol('mint')
 
 /**
@@ -100,16 +101,43 @@ export class StoredFile implements StoredFileData {
   readonly storedSize?: number
   readonly scan?: string
 
-  /** Not for applications: use {@link storeFile} or the Multer engine. @throws ERR_FILE_FORGED */
-  constructor(mint: symbol, data: StoredFileData, prepare: (file: StoredFile) => void = () => {}) {
-    if (mint !== MINT) throw forged()
-    const { disk, backend, tenant, key, name, size, type, sha256 } = data
-    Object.assign(this, { disk, backend, tenant, key, name, size, type, sha256 })
-    for (const field of ['version', 'encoding', 'storedSize', 'scan'] as const) {
-      if (data[field] !== undefined) Object.assign(this, { [field]: data[field] })
+  // The proof that a file comes from us: plain data cannot get in here, whatever fields a client sends. A WeakMap would
+  // do the same, and take more time than all the rest of a file that is read from a row.
+  readonly #origin: StoredFileOrigin
+  /** The text of the column that the file was read from: an untouched row is written back to the letter. */
+  readonly #columnText: string | undefined
+  #memo: UrlMemo | undefined
+
+  static {
+    inside = {
+      originOf: value =>
+        typeof value === 'object' && value !== null && #origin in value ? value.#origin : undefined,
+      columnTextOf: file => file.#columnText,
+      memoOf: file => file.#memo,
+      remember(file, memo) {
+        file.#memo = memo
+      },
     }
-    prepare(this)
-    Object.freeze(this)
+  }
+
+  /** Not for applications: use {@link storeFile} or the Multer engine. @throws ERR_FILE_FORGED */
+  constructor(mint: symbol, data: StoredFileData, origin: StoredFileOrigin, columnText: string | undefined) {
+    if (mint !== MINT) throw forged()
+    this.#origin = origin
+    this.#columnText = columnText
+    this.#memo = undefined
+    this.disk = data.disk
+    this.backend = data.backend
+    this.tenant = data.tenant
+    this.key = data.key
+    this.name = data.name
+    this.size = data.size
+    this.type = data.type
+    this.sha256 = data.sha256
+    if (data.version !== undefined) this.version = data.version
+    if (data.encoding !== undefined) this.encoding = data.encoding
+    if (data.storedSize !== undefined) this.storedSize = data.storedSize
+    if (data.scan !== undefined) this.scan = data.scan
   }
 
   /**
@@ -171,14 +199,14 @@ function urlOrNull(file: StoredFile): string | null {
 
 /** Makes a file; for the library's own rooms. */
 export function mintStoredFile(
-  home: StoredFileHome,
+  origin: StoredFileOrigin,
   data: StoredFileData,
-  { columnText, column, resolve }: MintOptions = {},
+  columnText?: string,
 ): StoredFile {
-  return new StoredFile(MINT, data, file => {
-    origins.set(file, { home, columnText, column, last: undefined })
-    if (resolve === 'load') resolveUrl(file)
-  })
+  const file = new StoredFile(MINT, data, origin, columnText)
+  if (origin.resolve === 'load') resolveUrl(file)
+  Object.freeze(file)
+  return file
 }
 
 /** An own property beside the getter. Where no URL can be given now there is none, and the getter says why. */
@@ -187,14 +215,24 @@ function resolveUrl(file: StoredFile): void {
   if (url !== null) Object.defineProperty(file, 'url', { value: url, enumerable: true })
 }
 
-/** What a file carries along for its URLs; undefined for a mere address. */
+/** What a file's column says of its URLs; undefined for a mere address. */
+export function columnOf(target: unknown): ColumnUrls | undefined {
+  return inside.originOf(target)?.column
+}
+
+/** The URL that was given for a file last; undefined for a mere address. */
 export function urlMemoOf(target: unknown): UrlMemo | undefined {
-  return isStoredFile(target) ? originOf(target) : undefined
+  return isStoredFile(target) ? inside.memoOf(target) : undefined
+}
+
+/** Keeps the URL that was given for a file; a mere address keeps nothing. */
+export function rememberUrl(target: unknown, memo: UrlMemo): void {
+  if (isStoredFile(target)) inside.remember(target, memo)
 }
 
 /** Whether a value is a file of ours. A look-alike with the right fields is not. */
 export function isStoredFile(value: unknown): value is StoredFile {
-  return value instanceof StoredFile && origins.has(value)
+  return inside.originOf(value) !== undefined
 }
 
 /** The storage that a file belongs to. @throws ERR_FILE_FORGED */
@@ -204,13 +242,19 @@ export function homeOf(file: StoredFile): StoredFileHome {
 
 /** The column text that a file was read from, or undefined for a new one. @throws ERR_FILE_FORGED */
 export function columnTextOf(file: StoredFile): string | undefined {
-  return originOf(file).columnText
+  originOf(file)
+  return inside.columnTextOf(file)
 }
 
-function originOf(file: StoredFile): Origin {
-  const origin = origins.get(file)
-  if (origin === undefined) throw forged()
-  return origin
+/** What read the row that a file comes from, or undefined for a new one. @throws ERR_FILE_FORGED */
+export function readerOf(file: StoredFile): object | undefined {
+  return originOf(file).reader
+}
+
+function originOf(file: StoredFile): StoredFileOrigin {
+  const known = inside.originOf(file)
+  if (known === undefined) throw forged()
+  return known
 }
 
 function forged(): StorageError {

@@ -7,11 +7,10 @@ const PLAIN_PATH = /^[\w.~/-]*$/
  * requests", its documentation). `encodeURIComponent` leaves five more characters alone.
  */
 export function encodeUri(text: string): string {
-  return encodeURIComponent(text).replace(
-    /[!'()*]/g,
-    char => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
-  )
+  return encodeURIComponent(text).replace(/[!'()*]/g, char => LEFT_ALONE[char] ?? char)
 }
+
+const LEFT_ALONE: Record<string, string> = { '!': '%21', "'": '%27', '(': '%28', ')': '%29', '*': '%2A' }
 
 /** The same for an object key in a path, whose slashes stay (Amazon, same page: "except in the object key name"). */
 export function encodeKey(key: string): string {

@@ -29,14 +29,20 @@ export function answerOf(
 ): { contentType: string | undefined; contentDisposition: string | undefined } {
   if (contentType !== undefined && !isMediaType(contentType))
     throw new StorageError('ERR_CONFIG', 'contentType must look like "application/pdf".')
-  const type = contentType ?? facts.type
-  const isActive = [facts.type, contentType].some(each => each !== undefined && isActiveType(each))
+  const own = headerOf(facts.type)
+  const type = contentType ?? own
+  const isActive = [own, contentType].some(each => each !== undefined && isActiveType(each))
   return {
     contentType: type === undefined ? undefined : withCharset(type),
     contentDisposition: isActive
       ? contentDisposition('attachment', filename ?? facts.name ?? 'file')
-      : dispositionOf(asked, filename ?? facts.name, facts.type),
+      : dispositionOf(asked, filename ?? facts.name, own),
   }
+}
+
+/** A row may hold anything; what is no header is no type either. */
+function headerOf(type: string | undefined): string | undefined {
+  return type === undefined || /^[\x20-\x7e]*$/.test(type) ? type : 'application/octet-stream'
 }
 
 function dispositionOf(

@@ -18,7 +18,9 @@ export interface Answer {
  */
 export async function sendAnswer(res: Response, answer: Answer, left: AbortSignal): Promise<void> {
   const { status, headers, body } = answer
-  if (body === undefined) res.writeHead(status, headers).end()
+  if (left.aborted)
+    body?.bytes.destroy() // the driver opened it all the same
+  else if (body === undefined) res.writeHead(status, headers).end()
   else if (isAllHere(body)) await sendAtOnce(res, answer, body.bytes, left)
   else await sendStream(res, answer, body, left)
 }

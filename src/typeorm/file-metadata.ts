@@ -2,7 +2,6 @@ import type { DataSource, EntityMetadata } from 'typeorm'
 import { getMetadataArgsStorage } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import type { Storage } from '../core/storage.js'
-import type { StoredFile } from '../core/stored-file.js'
 import { BoundTransformer, type FileColumnSettings, settingsOf } from './file-transformer.js'
 
 /** A column as TypeORM knows it; its class is not exported. */
@@ -21,14 +20,10 @@ export type FileEntities = ReadonlyMap<EntityMetadata, readonly FileColumnMetada
  * Binds every file column of a DataSource to a storage, whether it was declared by a decorator, an EntitySchema,
  * in an embedded class, a parent or a child. Only this DataSource's metadata change, never the declaration.
  *
- * @param loaded remembers the files that were read from rows
+ * @param reader stands for the DataSource: files that it read are known by it
  * @throws ERR_CONFIG
  */
-export function bindFileColumns(
-  dataSource: DataSource,
-  storage: Storage,
-  loaded: WeakSet<StoredFile>,
-): FileEntities {
+export function bindFileColumns(dataSource: DataSource, storage: Storage, reader: object): FileEntities {
   const bound = new Map<ColumnMetadata, BoundTransformer>()
   const entities = new Map<EntityMetadata, FileColumnMetadata[]>()
   for (const metadata of dataSource.entityMetadatas) assertNoClash(metadata)
@@ -40,7 +35,7 @@ export function bindFileColumns(
       assertDisk(storage, settings, `${metadata.name}.${column.propertyPath}`)
       // The children of a table share its columns.
       const rules = { ...settings.rules, field: `${metadata.name}.${column.propertyPath}` }
-      const transformer = bound.get(column) ?? new BoundTransformer({ ...settings, rules }, storage, loaded)
+      const transformer = bound.get(column) ?? new BoundTransformer({ ...settings, rules }, storage, reader)
       bound.set(column, transformer)
       column.transformer = transformer
       columns.push({ column, transformer })

@@ -6,10 +6,11 @@ import { Storage } from '../core/storage.js'
 import {
   homeOf,
   isStoredFile,
-  type MintOptions,
   mintStoredFile,
+  readerOf,
   type StoredFile,
   type StoredFileHome,
+  type StoredFileOrigin,
 } from '../core/stored-file.js'
 import { type LegacyReader, readLegacy } from './legacy.js'
 
@@ -45,7 +46,7 @@ export class UnboundTransformer implements ValueTransformer {
   }
 
   from(value: unknown): unknown {
-    return typeof value === 'string' ? fromColumnText(HOMELESS, value) : value
+    return typeof value === 'string' ? fromColumnText({ home: HOMELESS }, value) : value
   }
 }
 
@@ -53,15 +54,13 @@ export class UnboundTransformer implements ValueTransformer {
 export class BoundTransformer implements ValueTransformer {
   readonly [BRAND]: FileColumnSettings
   readonly #storage: Storage
-  readonly #loaded: WeakSet<StoredFile>
-  readonly #mint: Required<Pick<MintOptions, 'column' | 'resolve'>>
+  readonly #origin: StoredFileOrigin
 
-  /** @param loaded the files that were read from rows of this DataSource, shared by all its columns */
-  constructor(settings: FileColumnSettings, storage: Storage, loaded: WeakSet<StoredFile>) {
+  /** @param reader stands for the DataSource, whose columns share it */
+  constructor(settings: FileColumnSettings, storage: Storage, reader: object) {
     this[BRAND] = settings
     this.#storage = storage
-    this.#loaded = loaded
-    this.#mint = { column: settings.rules, resolve: settings.resolve }
+    this.#origin = { home: storage, column: settings.rules, resolve: settings.resolve, reader }
   }
 
   /** @throws ERR_FILE_FORGED, ERR_FILE_WRONG_COLUMN */
@@ -69,26 +68,21 @@ export class BoundTransformer implements ValueTransformer {
     if (value === null || value === undefined) return value
     if (!isStoredFile(value)) throw forged()
     // A file that was loaded is judged by the claim: the column's rules may have changed since it was stored.
-    if (!this.#loaded.has(value)) this.#assertFits(value)
+    if (readerOf(value) !== this.#origin.reader) this.#assertFits(value)
     return toColumnText(value)
   }
 
   /** Never throws: a row must load whatever is in it. */
   from(value: unknown): unknown {
-    if (typeof value !== 'string') return value
-    const file = this.#read(value)
-    this.#loaded.add(file)
-    return file
+    return typeof value === 'string' ? this.#read(value) : value
   }
 
   #read(text: string): StoredFile {
     const { rules, legacy } = this[BRAND]
-    const file = fromColumnText(this.#storage, text, this.#mint)
+    const file = fromColumnText(this.#origin, text)
     if (legacy === undefined || homeOf(file) === this.#storage) return file
     const data = readLegacy(this.#storage, rules, legacy, text)
-    return data === undefined
-      ? file
-      : mintStoredFile(this.#storage, data, { ...this.#mint, columnText: text })
+    return data === undefined ? file : mintStoredFile(this.#origin, data, text)
   }
 
   #assertFits(file: StoredFile): void {

@@ -1,7 +1,6 @@
 import type { DataSource } from 'typeorm'
 import type { LedgerSlot } from '../core/ledger-registry.js'
 import type { Storage } from '../core/storage.js'
-import type { StoredFile } from '../core/stored-file.js'
 import type { Dialect } from './dialect.js'
 import { bindFileColumns } from './file-metadata.js'
 import { DatabaseLedger } from './ledger.js'
@@ -33,8 +32,6 @@ interface Steps {
 export class FilesBinding {
   readonly #options: FilesBindingOptions
   readonly #transactions = new TransactionScopes()
-  /** The files that were read from rows of this DataSource. */
-  readonly #loaded = new WeakSet<StoredFile>()
   #statements: LedgerStatements | undefined
   #ledger: DatabaseLedger | undefined
 
@@ -79,7 +76,7 @@ export class FilesBinding {
   async #buildMetadatas(original: Steps): Promise<void> {
     const { storage, dataSource, dialect, lease } = this.#options
     await original.buildMetadatas()
-    const entities = bindFileColumns(dataSource, storage, this.#loaded)
+    const entities = bindFileColumns(dataSource, storage, this)
     const statements = new LedgerStatements(dialect, dataSource.getMetadata(LEDGER_ENTITY))
     dataSource.subscribers.push(...fileSubscribers(storage, entities, statements, lease))
     this.#statements = statements

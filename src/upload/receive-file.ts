@@ -82,7 +82,7 @@ async function store(
       },
     )
     const facts = { name, size: meter.size, type, sha256: meter.sha256(), version }
-    const file = mintStoredFile(storage, { ...address, ...facts }, { column: rules })
+    const file = mintStoredFile({ home: storage, column: rules }, { ...address, ...facts })
     publish('upload', eventOf(address, meter.size, type))
     return file
   } catch (error) {

@@ -83,7 +83,7 @@ function byFile(driver, { times = 1 } = {}) {
     prepare: async (round, calls) => {
       await storage.ready()
       const files = page(round, calls / times).map(({ key, name }) =>
-        mintStoredFile(storage, { ...facts, name, key: key.slice('media/acme/'.length) }),
+        mintStoredFile({ home: storage }, { ...facts, name, key: key.slice('media/acme/'.length) }),
       )
       if (times > 1) read(files)
       return files

@@ -50,31 +50,34 @@ const data: fc.Arbitrary<StoredFileData> = fc.record(
 describe('the text of a file column', () => {
   it('has its fields in a fixed order', () => {
     const shuffled = Object.fromEntries(Object.entries(DATA).toReversed()) as unknown as StoredFileData
-    expect(toColumnText(mintStoredFile(home, shuffled))).toBe(CANONICAL)
+    expect(toColumnText(mintStoredFile({ home }, shuffled))).toBe(CANONICAL)
   })
 
   it('leaves the optional fields out where they are absent, and ends with them in order where not', () => {
-    const full = mintStoredFile(home, {
-      ...DATA,
-      scan: 'clean',
-      storedSize: 3,
-      encoding: 'gzip',
-      version: 'v1',
-    })
+    const full = mintStoredFile(
+      { home },
+      {
+        ...DATA,
+        scan: 'clean',
+        storedSize: 3,
+        encoding: 'gzip',
+        version: 'v1',
+      },
+    )
     expect(toColumnText(full)).toBe(
       `${CANONICAL.slice(0, -1)},"version":"v1","encoding":"gzip","storedSize":3,"scan":"clean"}`,
     )
   })
 
   it('holds no URL', () => {
-    expect(toColumnText(mintStoredFile(home, DATA))).not.toContain('url')
+    expect(toColumnText(mintStoredFile({ home }, DATA))).not.toContain('url')
   })
 
   it('gives the same file and the same text back, whatever the file', () => {
     fc.assert(
       fc.property(data, fields => {
-        const text = toColumnText(mintStoredFile(home, fields))
-        const read = fromColumnText(home, text)
+        const text = toColumnText(mintStoredFile({ home }, fields))
+        const read = fromColumnText({ home }, text)
         expect({ ...read }).toEqual(fields)
         expect(toColumnText(read)).toBe(text)
       }),
@@ -83,7 +86,7 @@ describe('the text of a file column', () => {
 
   it('that was written in another order is written back to the letter', () => {
     const text = `{ "sha256": null, ${CANONICAL.slice(1, -',"sha256":null}'.length)}, "future": [1, 2] }`
-    const read = fromColumnText(home, text)
+    const read = fromColumnText({ home }, text)
     expect(read.key).toBe(DATA.key)
     expect(toColumnText(read)).toBe(text)
   })
@@ -112,7 +115,7 @@ describe('the text of a file column', () => {
   ]
 
   it.each(UNREADABLE)('that nobody can read loads, and is written back to the letter: %j', async text => {
-    const read = fromColumnText(home, text)
+    const read = fromColumnText({ home }, text)
     expect(isStoredFile(read)).toBe(true)
     expect(toColumnText(read)).toBe(text)
     expect(thrownCode(() => read.url)).toBe('ERR_BACKEND_UNKNOWN')
@@ -127,9 +130,9 @@ describe('the text of a file column', () => {
       .map(([at, more]) => CANONICAL.slice(0, at) + more + CANONICAL.slice(at + 1))
     fc.assert(
       fc.property(fc.oneof(fc.string({ unit: 'binary' }), fc.json(), almost), text => {
-        const read = fromColumnText(home, text)
+        const read = fromColumnText({ home }, text)
         expect(toColumnText(read)).toBe(text)
-        expect(toColumnText(fromColumnText(home, toColumnText(read)))).toBe(text)
+        expect(toColumnText(fromColumnText({ home }, toColumnText(read)))).toBe(text)
       }),
       { numRuns: 1000 },
     )
@@ -137,7 +140,7 @@ describe('the text of a file column', () => {
 
   it('cannot reach the prototype of anything', () => {
     const text = `{"__proto__":{"polluted":true},${CANONICAL.slice(1)}`
-    const read = fromColumnText(home, text)
+    const read = fromColumnText({ home }, text)
     expect(read.key).toBe(DATA.key)
     expect('polluted' in {} || 'polluted' in read).toBe(false)
   })

@@ -7,7 +7,7 @@ import {
   runWithTenant,
   type UrlRequest,
 } from '../../src/core/index.js'
-import { type MintOptions, mintStoredFile, type StoredFileData } from '../../src/core/stored-file.js'
+import { mintStoredFile, type StoredFileData, type StoredFileOrigin } from '../../src/core/stored-file.js'
 import { MemoryDriver } from '../../src/drivers/memory/index.js'
 import { codeOf, thrownCode } from './errors-of.js'
 import { SpyDriver } from './spy-driver.js'
@@ -24,10 +24,10 @@ const DATA: StoredFileData = {
 }
 const NOW = Date.UTC(2026, 10, 25, 12, 0, 0)
 
-function setUp(options: MintOptions = {}, data: Partial<StoredFileData> = {}) {
+function setUp(origin: Omit<StoredFileOrigin, 'home'> = {}, data: Partial<StoredFileData> = {}) {
   const driver = new SpyDriver({ signs: true })
   const storage = createStorage({ secret: 'a secret of the tests', backends: { spy: driver } })
-  return { driver, storage, file: mintStoredFile(storage, { ...DATA, ...data }, options) }
+  return { driver, storage, file: mintStoredFile({ home: storage, ...origin }, { ...DATA, ...data }) }
 }
 const asAcme = <T>(fn: () => T) => runWithTenant('acme', fn)
 
@@ -146,7 +146,9 @@ describe('a signed URL on request', () => {
 describe('signMany', () => {
   it('gives the URLs in the order of the files', async () => {
     const { storage } = setUp()
-    const files = [3, 1, 2].map(n => mintStoredFile(storage, { ...DATA, key: `order_files/${n}.pdf` }))
+    const files = [3, 1, 2].map(n =>
+      mintStoredFile({ home: storage }, { ...DATA, key: `order_files/${n}.pdf` }),
+    )
     const urls = await asAcme(() => storage.disk('media').signMany(files, { expiresIn: 60 }))
     expect(urls.map(url => url.match(/(\d)\.pdf/)?.[1])).toEqual(['3', '1', '2'])
     expect(urls.every(url => url.endsWith('expiresIn=60'))).toBe(true)
@@ -154,7 +156,7 @@ describe('signMany', () => {
 
   it("gives none at all when one file is another tenant's", async () => {
     const { storage, driver, file } = setUp()
-    const theirs = mintStoredFile(storage, { ...DATA, tenant: 'globex' })
+    const theirs = mintStoredFile({ home: storage }, { ...DATA, tenant: 'globex' })
     const disk = storage.disk('media')
     expect(await codeOf(() => asAcme(() => disk.signMany([file, theirs])))).toBe('ERR_TENANT_MISMATCH')
     expect(driver.calls).toEqual([])
@@ -170,7 +172,7 @@ describe('a driver that must ask for each signature', () => {
     },
   })
   const storage = createStorage({ secret: 'a secret of the tests', backends: { spy: driver } })
-  const file = mintStoredFile(storage, DATA)
+  const file = mintStoredFile({ home: storage }, DATA)
 
   it('is asked by those who can wait', async () => {
     const expected = 'https://signed-elsewhere.example/media/acme/order_files/1.pdf'
@@ -186,7 +188,7 @@ describe('a driver that must ask for each signature', () => {
 describe('a file whose column resolves on load', () => {
   it('has its URL on itself, for spreads', () => {
     const { driver, storage } = setUp()
-    const file = asAcme(() => mintStoredFile(storage, DATA, { resolve: 'load' }))
+    const file = asAcme(() => mintStoredFile({ home: storage, resolve: 'load' }, DATA))
     expect(driver.calls).toHaveLength(1)
     expect({ ...file }).toMatchObject({ ...DATA, url: file.url })
     expect(file.url).toContain('https://bucket.example/media/acme/order_files/1.pdf')
@@ -196,7 +198,7 @@ describe('a file whose column resolves on load', () => {
 
   it('has none where none can be given, and reading says why', () => {
     const { storage } = setUp()
-    const file = mintStoredFile(storage, DATA, { resolve: 'load' })
+    const file = mintStoredFile({ home: storage, resolve: 'load' }, DATA)
     expect('url' in { ...file }).toBe(false)
     expect(thrownCode(() => file.url)).toBe('ERR_TENANT_REQUIRED')
     expect(file.toJSON().url).toBeNull()

@@ -30,6 +30,7 @@ export class SpyDriver implements Driver {
   readonly signUrlRemotely?: (key: string, options: SignUrlOptions) => Promise<string>
   readonly signableFor?: (at: number) => number
   readonly publicUrl?: (key: string) => string
+  readonly pathWithin?: (key: string) => string
   readied = 0
   closed = 0
 
@@ -53,6 +54,10 @@ export class SpyDriver implements Driver {
       return `https://signed-elsewhere.example/${key}?at=${options.at}`
     }
     this.signableFor = () => Number.POSITIVE_INFINITY
+    this.pathWithin = key => {
+      this.#note('pathWithin', [key])
+      return key
+    }
     this.publicUrl = key => {
       this.#note('publicUrl', [key])
       return `https://cdn.example/${key}`

@@ -373,7 +373,7 @@ describe('a file of a storage', () => {
 
   it('gives its bytes, its URL and its signed URL to its tenant', async () => {
     const storage = storageOf()
-    const file = mintStoredFile(storage, DATA)
+    const file = mintStoredFile({ home: storage }, DATA)
     await asAcme(async () => {
       await storage.disk('media').put('f/a.txt', Buffer.from('hello'), { contentType: 'text/plain' })
       expect((await file.bytes()).toString()).toBe('hello')
@@ -388,7 +388,7 @@ describe('a file of a storage', () => {
     const denied: StorageEvents['denied'][] = []
     const stop = onStorageEvent('denied', event => void denied.push(event))
     const spy = new SpyDriver()
-    const file = mintStoredFile(storageOf({ backends: { local: spy } }), DATA)
+    const file = mintStoredFile({ home: storageOf({ backends: { local: spy } }) }, DATA)
     const attempt = () =>
       Promise.all(
         [() => file.url, () => file.signedUrl(), () => file.stream(), () => file.bytes()].map(codeOf),
@@ -411,8 +411,8 @@ describe('a file of a storage', () => {
     'loads from a row with an odd %s, and refuses only when it is used',
     async (field, value, code) => {
       const file = fromColumnText(
-        storageOf(),
-        toColumnText(mintStoredFile(storageOf(), { ...DATA, [field]: value })),
+        { home: storageOf() },
+        toColumnText(mintStoredFile({ home: storageOf() }, { ...DATA, [field]: value })),
       )
       await asAcme(async () => {
         expect(thrownCode(() => file.url)).toBe(code)
@@ -428,8 +428,8 @@ describe('a file of a storage', () => {
       storageOf(),
       storageOf({ secret: 'another secret of enough length', baseUrl: 'https://two.example/f' }),
     ]
-    const text = toColumnText(mintStoredFile(one, DATA))
-    const [a, b] = [fromColumnText(one, text), fromColumnText(two, text)]
+    const text = toColumnText(mintStoredFile({ home: one }, DATA))
+    const [a, b] = [fromColumnText({ home: one }, text), fromColumnText({ home: two }, text)]
     expect(toColumnText(b)).toBe(text)
     asAcme(() => {
       expect(a.url).toMatch(/^\/files\/local\/media\/acme\/f\/a\.txt\?/)

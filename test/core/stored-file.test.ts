@@ -35,7 +35,7 @@ const broken: StoredFileHome = {
     throw new StorageError('ERR_TENANT_REQUIRED', 'No tenant.')
   },
 }
-const file = mintStoredFile(home, DATA)
+const file = mintStoredFile({ home }, DATA)
 
 describe('a stored file', () => {
   const forgeries: [string, unknown][] = [
@@ -79,7 +79,7 @@ describe('a stored file', () => {
     class Evil extends StoredFile {}
     for (const Class of [StoredFile, file.constructor as typeof StoredFile, Evil]) {
       for (const mint of [Symbol('mint'), Symbol.for('mint'), undefined, true])
-        expect(thrownCode(() => new Class(mint as symbol, DATA))).toBe('ERR_FILE_FORGED')
+        expect(thrownCode(() => new Class(mint as symbol, DATA, { home }, undefined))).toBe('ERR_FILE_FORGED')
     }
   })
 
@@ -91,13 +91,17 @@ describe('a stored file', () => {
 
   it('has just the fields that it was made with', () => {
     expect(Object.keys(file)).toEqual(['disk', 'backend', 'tenant', 'key', 'name', 'size', 'type', 'sha256'])
-    const versioned = mintStoredFile(home, { ...DATA, version: 'v1', scan: undefined })
+    const versioned = mintStoredFile({ home }, { ...DATA, version: 'v1', scan: undefined })
     expect({ ...versioned }).toEqual({ ...DATA, version: 'v1' })
     expect('scan' in versioned).toBe(false)
   })
 
   it('takes no field that is none of its own', () => {
-    const odd = mintStoredFile(home, { ...DATA, url: 'https://evil.example', toJSON: 7 } as StoredFileData)
+    const odd = mintStoredFile({ home }, {
+      ...DATA,
+      url: 'https://evil.example',
+      toJSON: 7,
+    } as StoredFileData)
     expect(Object.keys(odd)).toEqual(Object.keys(file))
     expect(odd.url).toBe('/files/order_files/1.pdf')
   })
@@ -106,10 +110,12 @@ describe('a stored file', () => {
     let signed = 0
     const counting = mintStoredFile(
       {
-        ...home,
-        urlOf: () => {
-          signed += 1
-          return 'u'
+        home: {
+          ...home,
+          urlOf: () => {
+            signed += 1
+            return 'u'
+          },
         },
       },
       DATA,
@@ -132,7 +138,7 @@ describe('a stored file', () => {
   it('shows a null URL where none can be given, and says why in an event', () => {
     const seen: StorageEvents['unresolved'][] = []
     const stop = onStorageEvent('unresolved', event => void seen.push(event))
-    const json = mintStoredFile(broken, DATA).toJSON()
+    const json = mintStoredFile({ home: broken }, DATA).toJSON()
     stop()
     expect(json.url).toBeNull()
     expect(seen).toMatchObject([
@@ -149,18 +155,18 @@ describe('a stored file', () => {
 
 describe('equals', () => {
   it('compares disk, tenant and key', () => {
-    expect(file.equals(mintStoredFile(home, { ...DATA, name: 'other', size: 1 }))).toBe(true)
+    expect(file.equals(mintStoredFile({ home }, { ...DATA, name: 'other', size: 1 }))).toBe(true)
     for (const change of [
       { disk: 'other' },
       { tenant: 'acme-corp' },
       { tenant: null },
       { key: 'order_files/2.pdf' },
     ])
-      expect(file.equals(mintStoredFile(home, { ...DATA, ...change }))).toBe(false)
+      expect(file.equals(mintStoredFile({ home }, { ...DATA, ...change }))).toBe(false)
   })
 
   it('ignores the backend, since moving house is no replacement', () => {
-    expect(file.equals(mintStoredFile(home, { ...DATA, backend: 'spaces' }))).toBe(true)
+    expect(file.equals(mintStoredFile({ home }, { ...DATA, backend: 'spaces' }))).toBe(true)
   })
 
   it.each([null, undefined, DATA, 'text', 7])('is false for %j', other => {
@@ -168,8 +174,8 @@ describe('equals', () => {
   })
 
   it('tells two files apart that nobody can read', () => {
-    const unreadable = fromColumnText(home, 'legacy/a.pdf')
-    expect(unreadable.equals(fromColumnText(home, 'legacy/b.pdf'))).toBe(false)
-    expect(unreadable.equals(fromColumnText(home, 'legacy/a.pdf'))).toBe(true)
+    const unreadable = fromColumnText({ home }, 'legacy/a.pdf')
+    expect(unreadable.equals(fromColumnText({ home }, 'legacy/b.pdf'))).toBe(false)
+    expect(unreadable.equals(fromColumnText({ home }, 'legacy/a.pdf'))).toBe(true)
   })
 })

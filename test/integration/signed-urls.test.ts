@@ -126,7 +126,7 @@ describe.each(BACKENDS)(
     /** All ways to a URL, as the tenant ME; undefined where there is none, for a reason of ours. */
     const urlsOf = (of: File, asked: typeof request extends fc.Arbitrary<infer R> ? R : never) =>
       [
-        () => mintStoredFile(storage, address(of)).url,
+        () => mintStoredFile({ home: storage }, address(of)).url,
         () => storage.disk('media').signedUrl(address(of), asked),
         () => storage.disk('media').url(address(of)),
         () => storage.disk('media').signedUrl(of.key, asked),

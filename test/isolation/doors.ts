@@ -45,7 +45,10 @@ interface Ways {
 
 /** A file of this address, as it would come out of the database. */
 export function fileAt({ storage }: Place, address: FileAddress): StoredFile {
-  return mintStoredFile(storage, { ...address, name: 'a.txt', size: 5, type: 'text/plain', sha256: null })
+  return mintStoredFile(
+    { home: storage },
+    { ...address, name: 'a.txt', size: 5, type: 'text/plain', sha256: null },
+  )
 }
 
 /**
@@ -94,6 +97,10 @@ export const DOORS: Record<string, Record<string, Door | readonly Door[]>> = {
     backendNames: { by: 'nothing', because: 'The names are the set-up, the same for everyone.' },
     urlRuleFields: { by: 'nothing', because: 'The names are the set-up, the same for everyone.' },
     disk: { by: 'nothing', because: 'It gives a Disk, and every method of that has its own row.' },
+    openServed: {
+      by: 'nothing',
+      because: 'It opens what a verified address names, and verifyUrl has its own row.',
+    },
     verifyUrl: { by: 'tail', call: ({ storage }, tail) => storage.verifyUrl(tail) },
     urlOf: { by: 'address', asks: 'signedUrl', call: (at, from) => at.storage.urlOf(fileAt(at, from)) },
     signedUrlOf: {
@@ -138,6 +145,7 @@ export const DOORS: Record<string, Record<string, Door | readonly Door[]>> = {
     },
     signableFor: { by: 'nothing', because: 'It says how long credentials last, whatever they sign.' },
     publicUrl: { by: 'key', call: ({ scoped }, key) => scoped.publicUrl?.(key) },
+    pathWithin: { by: 'key', call: ({ scoped }, key) => scoped.pathWithin?.(key) },
   },
 }
 

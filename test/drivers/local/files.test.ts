@@ -84,6 +84,17 @@ describe('the headers of an object', () => {
     expect(headersOf({ ...info })).toEqual(WANTED)
   })
 
+  it('are not looked for where the reader knows them', async () => {
+    const { driver, root } = await newDriver()
+    await driver.put('a.txt', Buffer.from('x'), { contentType: 'text/x-odd' })
+    expect((await driver.get('a.txt')).info.contentType).toBe('text/x-odd')
+    rmSync(path.join(root, '.tenant-files/headers'), { recursive: true })
+    writeFileSync(path.join(root, '.tenant-files/headers'), 'no folder: looking into it fails')
+    expect(await codeOf(() => driver.get('a.txt'))).not.toBe('none')
+    const { info, body } = await driver.get('a.txt', { headers: 'known' })
+    expect([info.size, await text(body)]).toEqual([1, 'x'])
+  })
+
   it('need no file of their own where the extension says it all', async () => {
     const { driver, root } = await newDriver()
     await driver.put('a.pdf', Buffer.from('x'), { contentType: 'application/pdf' })
