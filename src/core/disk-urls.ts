@@ -134,7 +134,7 @@ export class DiskUrls {
       this.#options.expiresIn,
       request,
       Date.now(),
-      driver.signableFor && (moment => driver.signableFor?.(moment) ?? Number.POSITIVE_INFINITY),
+      driver,
     )
     const { contentType, contentDisposition } = answerOf(facts, disposition, request)
     const cacheControl = `private, max-age=${maxAge}`

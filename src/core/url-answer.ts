@@ -31,13 +31,17 @@ export function answerOf(
     throw new StorageError('ERR_CONFIG', 'contentType must look like "application/pdf".')
   const own = headerOf(facts.type)
   const type = contentType ?? own
-  const isActive = [own, contentType].some(each => each !== undefined && isActiveType(each))
+  const isActive = mayRun(own) || mayRun(contentType)
   return {
     contentType: type === undefined ? undefined : withCharset(type),
     contentDisposition: isActive
       ? contentDisposition('attachment', filename ?? facts.name ?? 'file')
       : dispositionOf(asked, filename ?? facts.name, own),
   }
+}
+
+function mayRun(type: string | undefined): boolean {
+  return type !== undefined && isActiveType(type)
 }
 
 /** A row may hold anything; what is no header is no type either. */

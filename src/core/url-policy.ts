@@ -1,4 +1,5 @@
 import type { Disposition } from './content-disposition.js'
+import type { Driver } from './driver.js'
 import { StorageError } from './errors.js'
 import { isTypePattern, matchesType } from './media-type.js'
 
@@ -114,7 +115,7 @@ export class UrlPolicy {
   /**
    * @param diskExpiresIn what the disk says
    * @param now in milliseconds since 1970
-   * @param signableFor how many seconds a URL may live that is signed for a moment: what is left of the credentials
+   * @param signer says how long what it signs with will last, where that is not for ever
    * @throws ERR_CONFIG for an `expiresIn` that is no positive whole number or above the cap
    */
   lifeOf(
@@ -122,7 +123,7 @@ export class UrlPolicy {
     diskExpiresIn: number | undefined,
     request: UrlRequest,
     now: number,
-    signableFor?: (at: number) => number,
+    signer: Pick<Driver, 'signableFor'> = {},
   ): UrlLife {
     assertDisposition(request.disposition)
     assertMethod(request.method)
@@ -134,7 +135,7 @@ export class UrlPolicy {
     const window = Math.max(1, Math.floor(asked / 2))
     const at = Math.floor(now / 1000 / window) * window * 1000
     // Counted from the start of the window: all URLs of it are the same.
-    const expiresIn = Math.min(asked, signableFor?.(at) ?? asked)
+    const expiresIn = Math.min(asked, signer.signableFor?.(at) ?? asked)
     return {
       expiresIn,
       at,
@@ -205,7 +206,8 @@ export function assertSeconds(seconds: unknown): asserts seconds is number {
 
 /** It may come from a query string, and goes into a header. @throws ERR_CONFIG */
 export function assertDisposition(disposition: unknown): void {
-  if ([undefined, null, 'inline', 'attachment'].some(allowed => allowed === disposition)) return
+  if (disposition === undefined || disposition === null) return
+  if (disposition === 'inline' || disposition === 'attachment') return
   throw new StorageError('ERR_CONFIG', 'disposition is "inline" or "attachment".')
 }
 

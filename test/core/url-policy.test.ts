@@ -165,7 +165,7 @@ describe('the cap', () => {
   it('is what is left of the credentials, counted from the start of the window', () => {
     const policy = new UrlPolicy()
     const end = NOW + 600_000
-    const left = (at: number) => Math.floor((end - at) / 1000)
+    const left = { signableFor: (at: number) => Math.floor((end - at) / 1000) }
     const { at, expiresIn, maxAge } = policy.lifeOf(PDF, undefined, {}, NOW, left)
     expect(at + expiresIn * 1000).toBeLessThanOrEqual(end)
     expect(at + expiresIn * 1000).toBeGreaterThan(end - 1000)
