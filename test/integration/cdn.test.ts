@@ -130,7 +130,11 @@ describeWithS3('a CDN in front of Ceph', () => {
     const before = cdn.asked
     for (let i = 0; i < 2; i++) expect((await fetch(asAcme(() => file.url))).status).toBe(200)
     expect(cdn.asked - before).toBe(1)
-    expect((await fetch(url.replace(/X-Amz-Signature=./, 'X-Amz-Signature=0'))).status).toBe(403)
+    const tampered = url.replace(
+      /(X-Amz-Signature=)(.)/,
+      (_, name, first) => name + (first === '0' ? '1' : '0'),
+    )
+    expect((await fetch(tampered)).status).toBe(403)
     expect((await fetch(url.split('?')[0] ?? '')).status).toBe(403)
   })
 
@@ -174,7 +178,7 @@ describeWithAzurite('a domain of the own in front of azurite', () => {
       expect(url.startsWith(cdn.host)).toBe(true)
       const answer = await fetch(url)
       expect(Buffer.from(await answer.arrayBuffer())).toEqual(PDF)
-      expect((await fetch(url.replace(/&sig=../, '&sig=AA'))).status).toBe(403)
+      expect((await fetch(url.replace(/&sig=[^&]+/, '&sig=AAAA'))).status).toBe(403)
     } finally {
       cdn.close()
       await storage.close()
