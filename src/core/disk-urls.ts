@@ -125,7 +125,7 @@ export class DiskUrls {
   }
 
   #decide(
-    { tenant, facts, column }: UrlTarget,
+    { backend, tenant, facts, column }: UrlTarget,
     request: UrlRequest,
     driver: Driver,
   ): { options: SignUrlOptions; until: number } {
@@ -134,7 +134,7 @@ export class DiskUrls {
       this.#options.expiresIn,
       request,
       Date.now(),
-      driver,
+      this.#bypasses(backend) ? undefined : driver,
     )
     const { contentType, contentDisposition } = answerOf(facts, disposition, request)
     const cacheControl = `private, max-age=${maxAge}`

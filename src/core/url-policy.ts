@@ -81,7 +81,7 @@ export interface UrlLife {
   readonly expiresIn: number
   /** The start of the window, in milliseconds since 1970: all URLs of the window are signed for it. */
   readonly at: number
-  /** The end of the window, in milliseconds since 1970. */
+  /** Until when the URL may be handed out again, in milliseconds since 1970: the end of the window. */
   readonly until: number
   /** How long a client may keep the answer, in seconds; never longer than the URL lives. */
   readonly maxAge: number
@@ -139,7 +139,8 @@ export class UrlPolicy {
     return {
       expiresIn,
       at,
-      until: at + window * 1000,
+      // What the credentials cut short is signed anew as soon as there are better ones.
+      until: expiresIn < asked ? now : at + window * 1000,
       maxAge: Math.max(0, expiresIn - window),
       disposition: request.disposition ?? column?.disposition ?? rule?.disposition,
     }

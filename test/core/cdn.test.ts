@@ -166,6 +166,19 @@ describe('private URLs', () => {
     expect(url).toMatch(/^\/files\/spy\//)
   })
 
+  it('live their whole life where the credentials of the backend sign nothing of them', () => {
+    const spy = new SpyDriver({ signs: true })
+    Object.assign(spy, { signableFor: () => 5 })
+    const cdn = { mode: 'cloudfront', host: HOST, signer } as const
+    for (const disk of [{ ...PRIVATE, cdn }, { ...PRIVATE, serve: 'proxy' } as const]) {
+      const url = sign(() =>
+        storageWith({ media: disk }, { backends: { spy } }).disk('media').url(at('spy', 'media')),
+      )
+      const expires = Number(/[Ee]xpires=(\d+)/.exec(url)?.[1])
+      expect(expires - Date.now() / 1000).toBeGreaterThan(1800 - 2)
+    }
+  })
+
   it('are never given without a signature, whatever the mode', () => {
     for (const cdn of [
       { mode: 'none' },

@@ -54,6 +54,23 @@ describe('the URL of a file', () => {
     expect(driver.calls.map(({ options }) => (options as { at: number }).at)).toEqual([NOW, NOW - 7_200_000])
   })
 
+  it('that credentials cut short is signed anew at every reading, so that fresh ones are taken at once', () => {
+    vi.useFakeTimers({ now: NOW, toFake: ['Date'] })
+    const { driver, file } = setUp()
+    let end = NOW + 300_000
+    Object.assign(driver, { signableFor: (at: number) => Math.floor((end - at) / 1000) })
+    const lives = () => {
+      asAcme(() => file.url)
+      return (driver.calls.at(-1)!.options as { expiresIn: number }).expiresIn
+    }
+    expect(lives()).toBe(300)
+    end = NOW + 7_200_000
+    expect(lives()).toBe(3600)
+    expect(driver.calls).toHaveLength(2)
+    lives()
+    expect(driver.calls).toHaveLength(2)
+  })
+
   it('that was given to its tenant is given to no other', () => {
     const { file } = setUp()
     asAcme(() => file.url)
