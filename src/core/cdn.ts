@@ -59,8 +59,8 @@ export function assertCdn(
 export function originOf(host: string): string | undefined {
   const text = host.includes('://') ? host : `https://${host}`
   if (!URL.canParse(text)) return undefined
-  const { origin, pathname, search, hash, username, protocol } = new URL(text)
-  const isBare = pathname === '/' && search === '' && hash === '' && username === ''
+  const { origin, pathname, search, hash, username, password, protocol } = new URL(text)
+  const isBare = pathname === '/' && search + hash + username + password === ''
   return isBare && (protocol === 'https:' || protocol === 'http:') ? origin : undefined
 }
 

@@ -44,6 +44,7 @@ export class DiskUrls {
   readonly #context: DiskUrlsContext
   readonly #cdn: (CdnOptions & { readonly backend: string; readonly origin: string | undefined }) | undefined
   #signer: CdnSigner | undefined
+  #loading: Promise<CdnSigner> | undefined
 
   /** @throws ERR_CONFIG for a CDN in front of no backend */
   constructor(name: string, options: Readonly<DiskOptions>, context: DiskUrlsContext) {
@@ -66,7 +67,7 @@ export class DiskUrls {
   async ready(): Promise<void> {
     if (this.#cdn === undefined) return
     const { mode, signer, backend, origin } = this.#cdn
-    if (typeof signer === 'function') this.#signer ??= await signer()
+    if (typeof signer === 'function') this.#signer = await this.#load(signer)
     const driver = await this.#context.backends.open(backend)
     const signsNothing = mode === 'origin-signed' && driver.signUrl === undefined
     const isNowhere = mode === 'public' && origin === undefined && driver.publicUrl === undefined
@@ -75,6 +76,15 @@ export class DiskUrls {
       'ERR_CONFIG',
       `The disk "${this.#name}" has a cdn in the mode ${mode}, but the ${driver.kind} backend "${backend}" ${signsNothing ? 'signs no URLs' : 'has no addresses of its own: set its host'}.`,
     )
+  }
+
+  /** Once for all who wait; a failure may be tried again. */
+  #load(signer: () => Promise<CdnSigner>): Promise<CdnSigner> {
+    this.#loading ??= signer().catch(error => {
+      this.#loading = undefined
+      throw error
+    })
+    return this.#loading
   }
 
   /** The permanent address of a public object. @throws ERR_NOT_READY, ERR_BACKEND_UNKNOWN */

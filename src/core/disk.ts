@@ -27,6 +27,9 @@ import { columnOf, type FileAddress, rememberUrl, urlMemoOf } from './stored-fil
 import { type FileFacts, factsOf } from './url-answer.js'
 import type { ColumnUrls, UrlPolicy, UrlRequest } from './url-policy.js'
 
+/** Where a service must be asked for each signature. */
+const SIGNED_AT_ONCE = 20
+
 /** What a disk needs of its storage. */
 export interface DiskContext {
   readonly backends: Backends
@@ -194,7 +197,12 @@ export class Disk {
       const address = this.address(target, 'signMany')
       return this.#target(address, factsOf(target), columnOf(target))
     })
-    return Promise.all(found.map(target => this.#urls.signedRemotely(target, request)))
+    const urls: string[] = []
+    for (let start = 0; start < found.length; start += SIGNED_AT_ONCE) {
+      const some = found.slice(start, start + SIGNED_AT_ONCE)
+      urls.push(...(await Promise.all(some.map(target => this.#urls.signedRemotely(target, request)))))
+    }
+    return urls
   }
 
   /**

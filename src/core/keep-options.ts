@@ -43,9 +43,10 @@ export function assertKeepOptions(disk: string, { storageClass, encryption }: Di
 }
 
 /**
- * What a driver is asked for: the call's own wish, else the disk's, and only what the backend does not ignore.
+ * What a driver is asked for: the call's own wish, else the disk's where the backend does not ignore it.
  *
- * @throws ERR_CONFIG where the disk's function gives no key for this tenant: the bucket's key is no substitute
+ * @throws ERR_UNSUPPORTED for a wish of the call that the backend would ignore; ERR_CONFIG where the disk's function
+ *   gives no key for this tenant: the bucket's key is no substitute
  */
 export function keepOptionsOf(
   disk: DiskKeepOptions,
@@ -53,6 +54,9 @@ export function keepOptionsOf(
   tenant: string | null,
   capabilities: DriverCapabilities,
 ): KeepOptions {
+  const [ignored] = ignoredBy(call, capabilities)
+  if (ignored !== undefined)
+    throw new StorageError('ERR_UNSUPPORTED', `This backend does not know ${ignored}.`)
   const kept: KeepOptions = {}
   const storageClass = call.storageClass ?? disk.storageClass
   if (storageClass !== undefined && capabilities.storageClasses.includes(storageClass))

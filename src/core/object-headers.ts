@@ -12,9 +12,12 @@ type ObjectHeaders = Pick<PutOptions, 'contentType' | 'contentDisposition' | 'ca
  * @throws ERR_CONFIG for a value that is no header: every later answer with it would fail
  */
 export function objectHeaders(options: ObjectHeaders): ObjectHeaders {
-  const { contentType, cacheControl } = options
-  const disposition = isActiveType(contentType) ? 'attachment' : undefined
-  const headers = { contentType, contentDisposition: options.contentDisposition ?? disposition, cacheControl }
+  const { contentType, contentDisposition, cacheControl } = options
+  const headers = {
+    contentType,
+    contentDisposition: isActiveType(contentType) ? asAttachment(contentDisposition) : contentDisposition,
+    cacheControl,
+  }
   for (const [name, value] of Object.entries(headers)) {
     if (value === undefined || /^[\x20-\x7e]*$/.test(value)) continue
     throw new StorageError(
@@ -23,4 +26,9 @@ export function objectHeaders(options: ObjectHeaders): ObjectHeaders {
     )
   }
   return headers
+}
+
+/** Under the name that was given, but never shown in the window. */
+function asAttachment(disposition = 'attachment'): string {
+  return /^attachment\b/i.test(disposition) ? disposition : disposition.replace(/^[^;]*/, 'attachment')
 }

@@ -104,8 +104,8 @@ function signedTail(grant: UrlGrant, secret: string): string {
   const query = new URLSearchParams({ expires: String(signed?.expires) })
   if (signed?.contentType !== undefined) query.set('type', signed.contentType)
   if (signed?.contentDisposition !== undefined) query.set('disposition', signed.contentDisposition)
-  const unsigned = `${pathOf(backend, objectKey)}?${query}`
   if (signed?.method !== undefined) query.set('method', signed.method)
+  const unsigned = `${pathOf(backend, objectKey)}?${query}`
   // The label keeps this use of the secret apart from every other: no ticket is ever a valid URL.
   const mac = createHmac('sha256', secret).update(`tenant-files:url:v1\n${unsigned}`).digest()
   return `${unsigned}&signature=${mac.subarray(0, SIGNATURE_BYTES).toString('base64url')}`

@@ -189,7 +189,8 @@ export class StoredFile implements StoredFileData {
 // No private method: on a look-alike or behind a proxy that would throw.
 function urlOrNull(file: StoredFile): string | null {
   try {
-    return file.url
+    // Not `file.url`: what a column resolved on load was made for whoever loaded it.
+    return homeOf(file).urlOf(file)
   } catch (error) {
     const { disk, backend, tenant, key } = file
     publish('unresolved', { disk, backend, tenant, key, error })

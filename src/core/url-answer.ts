@@ -20,15 +20,18 @@ export function factsOf(target: string | FileFacts): FileFacts {
  * nothing of ours makes it `inline`.
  *
  * @param asked by the call, the column or a rule
- * @throws ERR_CONFIG for a contentType that is none
+ * @throws ERR_CONFIG for a contentType or a filename that is none
  */
 export function answerOf(
   facts: FileFacts,
   asked: Disposition | undefined,
   { filename, contentType }: UrlRequest,
 ): { contentType: string | undefined; contentDisposition: string | undefined } {
-  if (contentType !== undefined && !isMediaType(contentType))
+  // Both may come from a query string, where a doubled parameter is a list.
+  if (contentType !== undefined && !(typeof contentType === 'string' && isMediaType(contentType)))
     throw new StorageError('ERR_CONFIG', 'contentType must look like "application/pdf".')
+  if (filename !== undefined && typeof filename !== 'string')
+    throw new StorageError('ERR_CONFIG', 'filename must be text.')
   const own = headerOf(facts.type)
   const type = contentType ?? own
   const isActive = mayRun(own) || mayRun(contentType)

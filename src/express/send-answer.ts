@@ -17,10 +17,17 @@ export interface Answer {
  * @throws the body's failure
  */
 export async function sendAnswer(res: Response, answer: Answer, left: AbortSignal): Promise<void> {
+  try {
+    if (!left.aborted) await send(res, answer, left)
+  } finally {
+    // Whatever happened: the client had left before, or a header of the object is none and nothing was sent.
+    answer.body?.bytes.destroy()
+  }
+}
+
+async function send(res: Response, answer: Answer, left: AbortSignal): Promise<void> {
   const { status, headers, body } = answer
-  if (left.aborted)
-    body?.bytes.destroy() // the driver opened it all the same
-  else if (body === undefined) res.writeHead(status, headers).end()
+  if (body === undefined) res.writeHead(status, headers).end()
   else if (isAllHere(body)) await sendAtOnce(res, answer, body.bytes, left)
   else await sendStream(res, answer, body, left)
 }

@@ -50,6 +50,7 @@ describe('a CDN is refused at start-up', () => {
     ['whose host has a path', PUBLIC, { mode: 'public', host: `${HOST}/files` }],
     ['whose host has a query', PUBLIC, { mode: 'public', host: `https://${HOST}/?a` }],
     ['whose host has a user', PUBLIC, { mode: 'public', host: `https://a@${HOST}` }],
+    ['whose host has a password', PUBLIC, { mode: 'public', host: `https://:a@${HOST}` }],
     ['whose host is none', PUBLIC, { mode: 'public', host: 'a b' }],
     ['of another protocol', PUBLIC, { mode: 'public', host: `ftp://${HOST}` }],
     ['in front of a backend that is not there', PUBLIC, { mode: 'public', host: HOST, backend: 'other' }],
@@ -147,6 +148,8 @@ describe('private URLs', () => {
     })
     const url = () => sign(() => storage.disk('media').url(at('spy', 'media')))
     expect(thrownCode(url)).toBe('ERR_NOT_READY')
+    const many = Array.from({ length: 10 }, () => at('spy', 'media'))
+    await sign(() => storage.disk('media').signMany(many))
     await storage.ready()
     await storage.ready()
     expect(url()).toContain(HOST)

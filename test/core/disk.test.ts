@@ -159,6 +159,9 @@ describe('put', () => {
     ['image/svg+xml; charset=utf-8', undefined, 'attachment'],
     ['html', undefined, 'attachment'],
     ['text/html', 'attachment; filename="a.html"', 'attachment; filename="a.html"'],
+    ['text/html', 'inline', 'attachment'],
+    ['image/svg+xml', 'inline; filename="a.svg"', 'attachment; filename="a.svg"'],
+    ['image/png', 'inline; filename="a.png"', 'inline; filename="a.png"'],
     ['image/png', undefined, undefined],
   ])(
     'stores %s, given %s, as %s: a signed address of its key knows no type',

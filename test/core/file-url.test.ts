@@ -139,6 +139,9 @@ describe('a signed URL on request', () => {
     ['a type with a line break', { contentType: 'text/plain\r\nX-Evil: 1' }],
     ['a type that is none', { contentType: 'pdf' }],
     ['a disposition that does not exist', { disposition: 'inline; filename=evil.html' }],
+    ['names in a list, as a query string may hold them', { filename: ['a"b.pdf'] }],
+    ['types in a list', { contentType: ['text/html'] }],
+    ['a type that is an object', { contentType: new String('text/html') }],
     ['a method that would change the file', { method: 'PUT' }],
     ['a method that would delete the file', { method: 'DELETE' }],
   ])('is refused for %s', async (_, request) => {
@@ -209,8 +212,14 @@ describe('a file whose column resolves on load', () => {
     expect(driver.calls).toHaveLength(1)
     expect({ ...file }).toMatchObject({ ...DATA, url: file.url })
     expect(file.url).toContain('https://bucket.example/media/acme/order_files/1.pdf')
-    expect(file.toJSON().url).toBe(file.url)
     expect(Object.isFrozen(file)).toBe(true)
+  })
+
+  it('shows its URL to no other tenant in JSON', () => {
+    const { storage } = setUp()
+    const file = asAcme(() => mintStoredFile({ home: storage, resolve: 'load' }, DATA))
+    expect(runWithTenant('globex', () => file.toJSON().url)).toBeNull()
+    expect(asAcme(() => file.toJSON().url)).toBe(file.url)
   })
 
   it('has none where none can be given, and reading says why', () => {

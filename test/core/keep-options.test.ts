@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { describe, expect, it } from 'vitest'
-import type { DriverCapabilities } from '../../src/core/driver.js'
+import type { DriverCapabilities, PutOptions } from '../../src/core/driver.js'
 import { createStorage, type DiskOptions, onStorageEvent, runWithTenant } from '../../src/core/index.js'
 import { codeOf } from './errors-of.js'
 import { SpyDriver } from './spy-driver.js'
@@ -56,6 +56,17 @@ describe('the storage class and encryption of a disk', () => {
     await asAcme(() => disk.put('a.txt', BYTES, TEXT))
     expect(sent()).not.toHaveProperty('storageClass')
     expect(sent()).not.toHaveProperty('encryption')
+  })
+
+  it.each([
+    { encryption: { algorithm: 'AES256' } },
+    { encryption: { algorithm: 'aes256' } },
+    { storageClass: 'COLD' },
+  ])('of a call are refused where the backend would ignore them: %j', async keep => {
+    const { driver, disk } = storageWith({}, { encryption: [], storageClasses: [] })
+    const options = { ...TEXT, ...keep } as PutOptions
+    expect(await codeOf(() => asAcme(() => disk.put('a.txt', BYTES, options)))).toBe('ERR_UNSUPPORTED')
+    expect(driver.calls).toEqual([])
   })
 
   it('may have a key for each tenant', async () => {

@@ -24,6 +24,14 @@ describe('a signed address', () => {
     expect(urls.verify(tail, NOW)).toEqual({ backend: 'local', objectKey: KEY, signed: grant })
   })
 
+  it('for HEAD says so, and is refused as one for every method', () => {
+    const forHead = urls.sign('local', KEY, { ...grant, method: 'HEAD' }).slice('/files'.length)
+    expect(urls.verify(forHead, NOW).signed).toEqual({ ...grant, method: 'HEAD' })
+    expect(refusal(forHead.replace('&method=HEAD', ''))).toBe('ERR_URL_INVALID')
+    expect(refusal(forHead.replace('HEAD', 'GET'))).toBe('ERR_URL_INVALID')
+    expect(refusal(tail.replace('&signature=', '&method=HEAD&signature='))).toBe('ERR_URL_INVALID')
+  })
+
   it('gives back exactly what was signed, whatever it was', () => {
     const key = fc
       .array(fc.string({ unit: 'binary', minLength: 1, maxLength: 10 }), { minLength: 1, maxLength: 4 })

@@ -161,6 +161,15 @@ describe('a signed address', () => {
     expect((await ask(url)).headers['content-disposition']).toBe('attachment; filename="b.pdf"')
   })
 
+  it('for HEAD opens nothing to GET', async () => {
+    const { ask, store } = await fileServer()
+    const file = await store('the bytes', 'a.txt')
+    const address = await asAcme(() => file.signedUrl({ method: 'HEAD' }))
+    expect((await ask(address, { method: 'HEAD' })).status).toBe(200)
+    expect((await ask(address)).status).toBe(403)
+    expect((await ask(address.replace('&method=HEAD', ''))).status).toBe(403)
+  })
+
   it('that was tampered with is refused', async () => {
     const { store, ask } = await fileServer()
     const url = urlOf(await store(PDF, 'a.pdf'))

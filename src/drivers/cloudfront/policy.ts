@@ -28,7 +28,7 @@ export function addressOf(url: string): string {
 
 /** @throws ERR_CONFIG for a pattern that is wider than one path: `…/acme*` would open `acme-corp` too */
 export function assertResource(resource: string): void {
-  if (RESOURCE.test(resource)) return
+  if (RESOURCE.test(resource) && !/\/\.{1,2}\//.test(resource)) return
   throw new StorageError('ERR_CONFIG', 'resource is the address of one file, or ends with "/*".')
 }
 

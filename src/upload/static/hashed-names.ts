@@ -19,7 +19,9 @@ export function hashedKeys(keys: readonly string[]): ReadonlySet<string> {
   const folders = new Map<string, string[]>()
   for (const key of keys) {
     const folder = key.slice(0, key.lastIndexOf('/') + 1)
-    folders.set(folder, [...(folders.get(folder) ?? []), key])
+    const files = folders.get(folder)
+    if (files === undefined) folders.set(folder, [key])
+    else files.push(key)
   }
   return new Set([...folders.values()].flatMap(hashedIn))
 }

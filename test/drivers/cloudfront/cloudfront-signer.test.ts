@@ -162,6 +162,7 @@ describe('cookies for CloudFront', () => {
     '*',
     'https://*/a.pdf',
     'https://files.acme.example/media/acme*',
+    'https://files.acme.example/media/acme/../*',
     'https://files.acme.example/media/*/a.pdf',
     'https://files.acme.example/media/*.pdf',
     'https://files.acme.example/media/acme?/*',
