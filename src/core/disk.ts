@@ -1,3 +1,4 @@
+import { assertAbsent } from './assert-absent.js'
 import type { Backends } from './backends.js'
 import { endBody, takeBody } from './body.js'
 import { DiskAccess } from './disk-access.js'
@@ -17,7 +18,6 @@ import type {
   PutResult,
 } from './driver.js'
 import type { EnvironmentTag } from './environment-tag.js'
-import { StorageError } from './errors.js'
 import { publish } from './events.js'
 import { keepOptionsOf } from './keep-options.js'
 import { objectHeaders } from './object-headers.js'
@@ -128,7 +128,9 @@ export class Disk {
     const address = this.address(target, 'copy')
     this.objectKey(address) // judged before anything is asked about the other key
     const driver = await this.#driverToWrite(address)
-    if (this.options.overwrite !== 'allow') await assertFree(driver, toKey, { signal })
+    // No backend copies under a condition, so this is a look and not a lock. New keys are random anyway.
+    if (this.options.overwrite !== 'allow')
+      await assertAbsent(() => driver.head(toKey, { signal }), { operation: 'copy', key: toKey })
     await driver.copy(address.key, toKey, { signal, ...this.#kept(address, driver, options) })
     const copy = { ...address, key: toKey }
     if (this.options.overwrite === 'allow') await this.#purge(copy)
@@ -264,18 +266,4 @@ export class Disk {
     const { backend, tenant } = address
     return { backend, tenant, objectKey: this.#access.objectKey(address), facts, column }
   }
-}
-
-/** No backend copies under a condition, so this is a look and not a lock. New keys are random anyway. */
-async function assertFree(driver: Driver, key: string, options?: OperationOptions): Promise<void> {
-  try {
-    await driver.head(key, options)
-  } catch (error) {
-    if (StorageError.is(error, 'ERR_FILE_NOT_FOUND')) return
-    throw error
-  }
-  throw new StorageError('ERR_FILE_EXISTS', 'There is an object under this key already.', {
-    operation: 'copy',
-    key,
-  })
 }

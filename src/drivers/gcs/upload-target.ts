@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { BackendCall } from '../../core/backend-calls.js'
 import type { PutOptions, PutResult } from '../../core/driver.js'
+import { type Inquiry, inquiryInto, recoverUpload } from '../../core/lost-answer.js'
 import type { GcsCalls } from './gcs-calls.js'
 import { failureOf } from './gcs-errors.js'
 import { readResource } from './get-object.js'
@@ -9,11 +9,6 @@ import { type ObjectResource, quoted } from './resource.js'
 
 /** Metadata by which an upload knows its own object again: `x-goog-meta-put-id`. */
 const MARK = 'put-id'
-
-/** Milliseconds for finding out, after a failure, what became of an upload. */
-const INQUIRY_TIME = 5_000
-/** A request that was cut off may still be at work for a moment. */
-const SECOND_LOOK = 500
 
 /** One object on its way: where it goes, with what metadata, and how to recognise it afterwards. */
 export class UploadTarget {
@@ -59,44 +54,28 @@ export class UploadTarget {
     return { size, ...(etag === undefined ? {} : { etag: quoted(etag) }) }
   }
 
-  /**
-   * Says what became of an upload whose last request failed. Where that request may have been carried out all the
-   * same (a time-out, a lost answer, a second attempt that met the first one's object), the object is looked for:
-   *
-   * - It carries our mark: the upload did succeed. It is kept, unless the caller aborted; then it goes.
-   * - It carries another mark or none: it is somebody else's and is never touched.
-   * - It is not there: the failure stands. A request that is still at work in the backend can make the object
-   *   appear later. No client can prevent that; the ledger deletes a failed upload's key once more after a day.
-   */
+  /** Says what became of an upload whose last request failed, as {@link recoverUpload} finds out. */
   async settle(failure: unknown, size: number): Promise<PutResult> {
     if (!mayHaveHappened(failure)) throw failure
-    const found = await this.#findOwn()
-    if (found === undefined) throw failure
-    if (!this.options.signal?.aborted && Number(found.size) === size) return this.result(size, found)
-    await this.remove(found)
-    throw failure
+    const found = await recoverUpload(failure, {
+      key: this.key,
+      look: inquiry => readResource(this.calls, inquiry),
+      isOwn: ({ metadata }) => metadata?.[MARK] === this.#mark,
+      isWanted: object => !this.options.signal?.aborted && Number(object.size) === size,
+      remove: (object, inquiry) => this.#remove(object, inquiry),
+    })
+    return this.result(size, found)
   }
 
-  /** Best effort. Exactly this generation, so that an object which replaced ours in the meantime stays. */
-  async remove({ generation }: ObjectResource): Promise<void> {
+  /** Best effort, for what the backend made of a body that came over wrong. */
+  async remove(object: ObjectResource): Promise<void> {
+    await this.#remove(object, inquiryInto(this.key)).catch(() => {})
+  }
+
+  /** Exactly this generation, so that an object which replaced ours in the meantime stays. */
+  async #remove({ generation }: ObjectResource, inquiry: Inquiry): Promise<void> {
     if (generation === undefined) return
-    const url = this.calls.objectUrl(this.key, { generation })
-    await this.calls.send(this.#inquiry, { method: 'DELETE', url }).catch(() => {})
-  }
-
-  /** Our own object, if it is there. Never rejects. */
-  async #findOwn(): Promise<ObjectResource | undefined> {
-    for (const pause of [0, SECOND_LOOK]) {
-      await sleep(pause)
-      const found = await readResource(this.calls, this.#inquiry).catch(() => undefined)
-      if (found !== undefined) return found.metadata?.[MARK] === this.#mark ? found : undefined
-    }
-    return undefined
-  }
-
-  /** Whoever aborted. */
-  get #inquiry(): BackendCall & { key: string } {
-    return { operation: 'put', key: this.key, within: INQUIRY_TIME }
+    await this.calls.send(inquiry, { method: 'DELETE', url: this.calls.objectUrl(this.key, { generation }) })
   }
 }
 

@@ -1,25 +1,21 @@
 import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import {
   DeleteObjectCommand,
   HeadObjectCommand,
   type HeadObjectCommandOutput,
   type PutObjectCommandInput,
 } from '@aws-sdk/client-s3'
+import { assertAbsent } from '../../core/assert-absent.js'
 import type { BackendCall } from '../../core/backend-calls.js'
 import type { PutOptions, PutResult } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
+import { type Inquiry, inquiryInto, recoverUpload } from '../../core/lost-answer.js'
 import { type KeepHeaders, keepHeaders } from './keep-headers.js'
 import type { S3Calls } from './s3-calls.js'
 import { statusOf } from './s3-errors.js'
 
 /** Metadata by which an upload knows its own object again: `x-amz-meta-put-id`. */
 const MARK = 'put-id'
-
-/** Milliseconds for finding out, after a failure, what became of an upload. */
-const INQUIRY_TIME = 5_000
-/** A request that was cut off may still be at work for a moment. */
-const SECOND_LOOK = 500
 
 /** One object on its way: where it goes, with what headers, and how to recognise it afterwards. */
 export class UploadTarget {
@@ -63,49 +59,26 @@ export class UploadTarget {
 
   /** @throws ERR_FILE_EXISTS when the key is taken */
   async assertAbsent(): Promise<void> {
-    try {
-      await this.#head({ operation: 'put', key: this.key, signal: this.signal })
-    } catch (error) {
-      if (StorageError.is(error, 'ERR_FILE_NOT_FOUND')) return
-      throw error
-    }
-    throw new StorageError('ERR_FILE_EXISTS', 'There is a file under this key already.', {
-      operation: 'put',
-      key: this.key,
-    })
+    const call = { operation: 'put', key: this.key }
+    await assertAbsent(() => this.#head({ ...call, signal: this.signal }), call)
   }
 
-  /**
-   * Says what became of an upload whose last request failed. Where that request may have been carried out all the
-   * same (a time-out, a lost answer, a second attempt that met the first one's object), the object is looked for:
-   *
-   * - It carries our mark: the upload did succeed. It is kept, unless the caller aborted; then it goes.
-   * - It carries another mark or none: it is somebody else's and is never touched.
-   * - It is not there: the failure stands. A request that is still at work in the backend can make the object
-   *   appear later. No client can prevent that; the ledger deletes a failed upload's key once more after a day.
-   */
+  /** Says what became of an upload whose last request failed, as {@link recoverUpload} finds out. */
   async settle(failure: unknown, size: number): Promise<PutResult> {
     if (!mayHaveHappened(failure)) throw failure
-    const found = await this.#findOwn()
-    if (found === undefined) throw failure
-    if (!this.signal.aborted) return { size, etag: found.ETag, version: found.VersionId }
-    await this.#remove(found)
-    throw failure
-  }
-
-  /** Our own object, if it is there. Never rejects. */
-  async #findOwn(): Promise<HeadObjectCommandOutput | undefined> {
-    for (const pause of [0, SECOND_LOOK]) {
-      await sleep(pause)
-      const found = await this.look()
-      if (found !== undefined) return found.Metadata?.[MARK] === this.#mark ? found : undefined
-    }
-    return undefined
+    const found = await recoverUpload(failure, {
+      key: this.key,
+      look: inquiry => this.#head(inquiry),
+      isOwn: ({ Metadata }) => Metadata?.[MARK] === this.#mark,
+      isWanted: () => !this.signal.aborted,
+      remove: (object, inquiry) => this.#remove(object, inquiry),
+    })
+    return { size, etag: found.ETag, version: found.VersionId }
   }
 
   /** What is at the key now, whoever aborted. Undefined where nothing is, or where nobody answers. */
   async look(): Promise<HeadObjectCommandOutput | undefined> {
-    return this.#head({ operation: 'put', key: this.key, within: INQUIRY_TIME }).catch(() => undefined)
+    return this.#head(inquiryInto(this.key)).catch(() => undefined)
   }
 
   #head(call: BackendCall): Promise<HeadObjectCommandOutput> {
@@ -113,14 +86,13 @@ export class UploadTarget {
   }
 
   /**
-   * Best effort. Exactly the version found, or at least exactly its content where the backend knows If-Match, so
-   * that an object which replaced ours in the meantime stays.
+   * Exactly the version found, or at least exactly its content where the backend knows If-Match, so that an object
+   * which replaced ours in the meantime stays.
    */
-  async #remove({ VersionId, ETag }: HeadObjectCommandOutput): Promise<void> {
+  #remove({ VersionId, ETag }: HeadObjectCommandOutput, inquiry: Inquiry): Promise<unknown> {
     const which = VersionId === undefined ? { IfMatch: ETag } : { VersionId }
     const command = new DeleteObjectCommand({ ...this.address, ...which })
-    const call = { operation: 'put', key: this.key, within: INQUIRY_TIME }
-    await this.calls.run(call, http => this.calls.client.send(command, http)).catch(() => {})
+    return this.calls.run(inquiry, http => this.calls.client.send(command, http))
   }
 }
 
