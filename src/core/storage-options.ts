@@ -3,7 +3,8 @@ import type { DiskOptions } from './disk-options.js'
 import { StorageError } from './errors.js'
 import { assertKeepOptions } from './keep-options.js'
 import { assertPathOfWords } from './key.js'
-import type { UrlOptions } from './url-policy.js'
+import { assertKnownOptions, type OptionNames } from './known-options.js'
+import type { UrlOptions, UrlRule } from './url-policy.js'
 import { assertSeconds } from './url-policy.js'
 
 /** The disks of a storage that names none. */
@@ -14,6 +15,32 @@ export const DEFAULT_DISKS: Readonly<Record<string, DiskOptions>> = {
   shared: { location: 'media', visibility: 'private', tenancy: 'shared' },
 }
 
+const DISK_OPTIONS: OptionNames<DiskOptions> = {
+  location: 'known',
+  visibility: 'known',
+  tenancy: 'known',
+  overwrite: 'known',
+  expiresIn: 'known',
+  cacheControl: 'known',
+  serve: 'known',
+  cdn: 'known',
+  storageClass: 'known',
+  encryption: 'known',
+}
+
+const UPLOAD_OPTIONS: OptionNames<UploadOptions> = { idleTimeout: 'known', deadline: 'known' }
+
+const URL_OPTIONS: OptionNames<UrlOptions> = { expiresIn: 'known', rules: 'known', maxExpiresIn: 'known' }
+
+const RULE_OPTIONS: OptionNames<UrlRule> = {
+  types: 'known',
+  extensions: 'known',
+  disks: 'known',
+  fields: 'known',
+  expiresIn: 'known',
+  disposition: 'known',
+}
+
 /**
  * Checks the disks of a storage against each other.
  *
@@ -22,6 +49,7 @@ export const DEFAULT_DISKS: Readonly<Record<string, DiskOptions>> = {
 export function assertDisks(disks: Readonly<Record<string, DiskOptions>>): void {
   const entries = Object.entries(disks)
   for (const [name, disk] of entries) {
+    assertKnownOptions(`the disk "${name}"`, disk, DISK_OPTIONS)
     assertPathOfWords(disk.location, `location of the disk "${name}"`)
     assertChoices(name, disk)
     const clash = entries.find(([other, candidate]) => other !== name && overlap(disk, candidate))
@@ -72,6 +100,7 @@ const MAX_TIMER = 2_147_483
 
 /** Fills in the defaults. @throws ERR_CONFIG for a time that is none */
 export function resolveUploads(options: UploadOptions = {}): Readonly<Required<UploadOptions>> {
+  assertKnownOptions('uploads', options, UPLOAD_OPTIONS)
   const { idleTimeout = 30, deadline = 3600 } = options
   for (const seconds of [idleTimeout, deadline]) {
     if (seconds > 0 && seconds <= MAX_TIMER) continue
@@ -83,11 +112,13 @@ export function resolveUploads(options: UploadOptions = {}): Readonly<Required<U
   return Object.freeze({ idleTimeout, deadline })
 }
 
-/** @throws ERR_CONFIG for a URL rule that names a disk which is not there: it would silently never fit */
+/** @throws ERR_CONFIG for an option that does not exist, and for a disk that is not there: such a rule would never fit */
 export function assertRules(
   urls: UrlOptions | undefined,
   disks: Readonly<Record<string, DiskOptions>>,
 ): void {
+  assertKnownOptions('urls', urls ?? {}, URL_OPTIONS)
+  for (const rule of urls?.rules ?? []) assertKnownOptions('a URL rule', rule, RULE_OPTIONS)
   const named = (urls?.rules ?? []).flatMap(rule => rule.disks ?? [])
   const unknown = named.find(name => !Object.hasOwn(disks, name))
   if (unknown === undefined) return

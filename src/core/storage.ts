@@ -7,6 +7,7 @@ import { EnvironmentTag } from './environment-tag.js'
 import { StorageError } from './errors.js'
 import { ignoredBy } from './keep-options.js'
 import { parseObjectKey } from './key.js'
+import { assertKnownOptions, type OptionNames } from './known-options.js'
 import { LedgerRegistry, type LedgerResolver } from './ledger-registry.js'
 import { ProxyUrls } from './proxy-url.js'
 import {
@@ -57,6 +58,18 @@ export function createStorage(options: StorageOptions): Storage {
   return new Storage(options)
 }
 
+const OPTIONS: OptionNames<StorageOptions> = {
+  secret: 'known',
+  backends: 'known',
+  writeTo: 'known',
+  baseUrl: 'known',
+  disks: 'known',
+  urls: 'known',
+  uploads: 'known',
+  environment: 'known',
+  ledgerOf: 'known',
+}
+
 /** The configured disks and backends of one application. */
 export class Storage implements StoredFileHome {
   readonly uploads: Readonly<Required<UploadOptions>>
@@ -82,6 +95,7 @@ export class Storage implements StoredFileHome {
       uploads,
       environment,
     } = options
+    assertKnownOptions('createStorage()', options, OPTIONS)
     assertDisks(disks)
     assertRules(urls, disks)
     this.uploads = resolveUploads(uploads)
@@ -233,6 +247,8 @@ export interface ServedFile {
 /** The one backend that new files go to. @throws ERR_CONFIG, ERR_BACKEND_UNKNOWN */
 function fixed(backends: Backends, writeTo: string | undefined): string {
   const [only] = backends.names
+  if (only === undefined)
+    throw new StorageError('ERR_CONFIG', 'backends is empty: name at least one, for example local.')
   const name = writeTo ?? (backends.names.length === 1 ? only : undefined)
   if (name === undefined)
     throw new StorageError('ERR_CONFIG', 'Say with writeTo which backend new files go to.')

@@ -1,6 +1,7 @@
 import type { Request, RequestHandler } from 'express'
 import { StorageError } from '../core/errors.js'
 import { assertTenantId } from '../core/key.js'
+import { assertKnownOptions } from '../core/known-options.js'
 import { bindTenant, runWithTenant } from '../core/tenant.js'
 import { warn } from '../core/warn.js'
 import { isHeaderResolver, type TenantResolver } from './resolvers.js'
@@ -21,10 +22,17 @@ export interface TenantOptions {
  * A request without a tenant goes no further: ERR_TENANT_REQUIRED (400), ERR_TENANT_INVALID (400) or
  * ERR_TENANT_FORBIDDEN (403) goes to the error handler. Mount it only above what belongs to tenants.
  *
+ * @throws ERR_CONFIG without `resolve`, and for an option that does not exist: a misspelt `verify` would let all in
+ *
  * @example
  * app.use(tenant({ resolve: fromSubdomain(), verify: (req, id) => req.user.tenants.includes(id) }))
  */
-export function tenant({ resolve, verify }: TenantOptions): RequestHandler {
+export function tenant(options: TenantOptions): RequestHandler {
+  assertKnownOptions('tenant()', options, { resolve: 'known', verify: 'known' })
+  const { resolve, verify } = options
+  if (typeof resolve !== 'function') {
+    throw new StorageError('ERR_CONFIG', 'tenant() needs resolve, for example fromSubdomain().')
+  }
   if (verify === undefined && isHeaderResolver(resolve)) {
     warn(
       'TENANT_HEADER_UNVERIFIED',

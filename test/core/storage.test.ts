@@ -21,13 +21,24 @@ const asAcme = <T>(fn: () => T): T => runWithTenant('acme', fn)
 const tailOf = (url: string) => url.slice(BASE.length)
 
 describe('the options of a storage', () => {
-  it.each<[string, Partial<Record<keyof StorageOptions, unknown>>]>([
+  it.each<[string, Record<string, unknown>]>([
     ['without a secret', { secret: undefined }],
     ['with an empty secret', { secret: '' }],
     ['with no secret in the list', { secret: [] }],
     ['with a short secret in the list', { secret: [SECRET, 'short'] }],
     ['with a number as the secret', { secret: 1234567890123456 }],
     ['without backends', { backends: {} }],
+    ['with a misspelled option', { writesTo: 'local' }],
+    [
+      'with a misspelled option of a disk',
+      { disks: { media: { ...MEDIA, encyption: { algorithm: 'AES256' } } } },
+    ],
+    ['with a misspelled option of urls', { urls: { expireIn: 60 } }],
+    [
+      'with a misspelled option of a URL rule',
+      { urls: { rules: [{ type: ['text/plain'], expiresIn: 60 }] } },
+    ],
+    ['with a misspelled option of uploads', { uploads: { idelTimeout: 5 } }],
     ['with several backends and no writeTo', { backends: { a: new SpyDriver(), b: new SpyDriver() } }],
     ['with a location that climbs', { disks: { media: { ...MEDIA, location: '../x' } } }],
     ['with a location of the driver itself', { disks: { media: { ...MEDIA, location: '.tenant-files' } } }],

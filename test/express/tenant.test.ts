@@ -52,6 +52,17 @@ describe('tenant()', () => {
     expect(body).toEqual({ tenant: 'acme', bound: 'acme' })
   })
 
+  it.each([
+    [
+      'a misspelled verify, which would let all callers in',
+      { resolve: yes, verfy: yes },
+      /no option "verfy" of tenant/,
+    ],
+    ['no resolve', { verify: yes }, /needs resolve/],
+  ])('refuses %s', (_what, options, message) => {
+    expect(() => tenant(options as never)).toThrow(message)
+  })
+
   test.each([undefined, null, ''])('refuses a request whose tenant is %j', async id => {
     expect(await answerOf(appWith({ resolve: () => id }))).toBe('400 ERR_TENANT_REQUIRED')
   })
