@@ -112,7 +112,9 @@ export class DiskUrls {
     const driver = await this.#context.backends.open(target.backend)
     await this.ready()
     const { options } = this.#decide(target, request, driver)
-    const asks = driver.signUrl === undefined && !this.#bypasses(target.backend)
+    // What shall live longer than such a signature can is left to the proxy.
+    const lasts = options.expiresIn <= (driver.capabilities.maxExpiresIn ?? Number.POSITIVE_INFINITY)
+    const asks = lasts && driver.signUrl === undefined && !this.#bypasses(target.backend)
     return (
       (asks && (await driver.signUrlRemotely?.(target.objectKey, options))) ||
       this.#sign(target, options, driver)

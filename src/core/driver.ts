@@ -51,8 +51,11 @@ export interface Driver {
    */
   signUrl?(key: string, options: SignUrlOptions): string
 
-  /** The same by asking a service for the signature, for credentials that hold no key of their own. */
-  signUrlRemotely?(key: string, options: SignUrlOptions): Promise<string>
+  /**
+   * The same by asking a service for the signature, for credentials that hold no key of their own. Not asked for a longer
+   * life than `capabilities.maxExpiresIn`.
+   */
+  signUrlRemotely?(key: string, options: SignUrlOptions & OperationOptions): Promise<string>
 
   /**
    * How many seconds a URL signed for `at` (milliseconds since 1970) can live: what is left of the credentials then.
@@ -82,9 +85,9 @@ export interface DriverCapabilities {
   readonly createOnly: boolean
   /** The content type and disposition given to `put` come back from `head`. */
   readonly metadata: boolean
-  /** The driver makes expiring addresses that the backend itself serves. */
+  /** The driver makes, without waiting, expiring addresses that the backend itself serves. */
   readonly signedUrls: boolean
-  /** The longest life of a signed URL in seconds; null where there is no signer. */
+  /** The longest life of a signed URL in seconds, also of one that takes asking a service; null where there is no signer. */
   readonly maxExpiresIn: number | null
   /** The ways of server-side encryption that `put` and `copy` can ask for; others would be ignored. */
   readonly encryption: readonly EncryptionAlgorithm[]

@@ -50,7 +50,7 @@ export function scopeDriver(driver: Driver, prefix: string): Driver {
     signUrl: driver.signUrl && ((key: string, options: SignUrlOptions) => sign(driver, inside(key), options)),
     signUrlRemotely:
       driver.signUrlRemotely &&
-      (async (key: string, options: SignUrlOptions) =>
+      (async (key: string, options: SignUrlOptions & OperationOptions) =>
         driver.signUrlRemotely?.(inside(key), options) ?? unsigned(driver)),
     signableFor: driver.signableFor && ((at: number) => driver.signableFor?.(at) ?? Number.POSITIVE_INFINITY),
     publicUrl: driver.publicUrl && ((key: string) => driver.publicUrl?.(inside(key)) ?? ''),

@@ -200,6 +200,17 @@ describe('a driver that must ask for each signature', () => {
     expect(await asAcme(() => storage.disk('media').signMany([file]))).toEqual([expected])
   })
 
+  it('is not asked for what lives longer than its signatures do', async () => {
+    const short = Object.assign(new MemoryDriver(), {
+      capabilities: { ...driver.capabilities, maxExpiresIn: 60 },
+      signUrlRemotely: driver.signUrlRemotely,
+    })
+    const home = createStorage({ secret: 'a secret of the tests', backends: { spy: short } })
+    const theirs = mintStoredFile({ home }, DATA)
+    expect(await asAcme(() => theirs.signedUrl({ expiresIn: 60 }))).toMatch(/^https:/)
+    expect(await asAcme(() => theirs.signedUrl({ expiresIn: 61 }))).toMatch(/^\/files\/spy\//)
+  })
+
   it('leaves `url` to serveFiles', () => {
     expect(asAcme(() => file.url)).toMatch(/^\/files\/spy\/media\/acme\/order_files\/1\.pdf\?expires=/)
   })

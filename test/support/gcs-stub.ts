@@ -2,6 +2,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
+import { metadata, type StubTokenCreator, signBlob } from './gcs-stub-iam.js'
 import { verifySignedUrl, verifyToken } from './gcs-stub-signatures.js'
 import { StubError, type StubObject, StubStore } from './gcs-stub-store.js'
 import { continueUpload, json, type StubAnswer, startUpload } from './gcs-stub-uploads.js'
@@ -13,7 +14,7 @@ import { continueUpload, json, type StubAnswer, startUpload } from './gcs-stub-u
  * It checks: bearer tokens (JWTs signed by a known service account), who owns a bucket, V4 signatures with RSA and
  * HMAC keys (algorithm, scope, date, life, method, host, path, every parameter, x-goog- headers), object names,
  * ifGenerationMatch, checksums that the client gives, the form of multipart bodies, Content-Range and the size of
- * chunks, and that nothing is visible before an upload ends.
+ * chunks, and that nothing is visible before an upload ends. Beside it are two neighbours, see gcs-stub-iam.ts.
  *
  * It does not: IAM beyond one owner per bucket, versions, retention, ACLs, transcoding, rate limits, keys and
  * classes beyond keeping their names, conditions other than ifGenerationMatch, `fields`, TLS. Copies are done in steps of 4 MiB where Google
@@ -55,6 +56,10 @@ export class GcsStub {
   isCorrupting = false
   /** Whether requests without a token pass, as on an emulator. */
   isOpen = false
+  /** Who may ask IAM to sign for whom. */
+  tokenCreators: StubTokenCreator[] = [{ caller: OWNER, account: OWNER }]
+  /** The account that the metadata server gives tokens of. */
+  machine: StubAccount | undefined = this.owner
   endpoint = ''
   readonly #server = createServer((req, res) => void this.#serve(req, res))
   readonly #accounts = {
@@ -108,7 +113,7 @@ export class GcsStub {
   }
 
   async #answer(req: IncomingMessage): Promise<StubAnswer> {
-    const isXml = !/^\/(upload\/)?storage\/v1\//.test(req.url ?? '')
+    const isXml = !/^\/((upload\/)?storage\/v1|v1\/projects|computeMetadata)\//.test(req.url ?? '')
     const bytes = await buffer(req)
     if (this.isCorrupting && bytes.length > 10_000) bytes.writeUInt8(bytes.readUInt8(9_000) ^ 1, 9_000)
     try {
@@ -121,6 +126,8 @@ export class GcsStub {
 
   #json(req: IncomingMessage, bytes: Buffer): StubAnswer {
     const url = new URL(req.url ?? '', this.endpoint)
+    if (url.pathname.startsWith('/computeMetadata/')) return metadata(req, url, this.machine)
+    if (url.pathname.startsWith('/v1/projects/')) return this.#iam(req, url, bytes)
     // The address of a session is its own permission.
     if (url.searchParams.has('upload_id')) return continueUpload(this.store, req, url, bytes, this.keep)
     const path = url.pathname.replace(/^\/(upload\/)?storage\/v1\/b\//, '').split('/')
@@ -138,6 +145,12 @@ export class GcsStub {
       return { status: 204 }
     }
     return url.searchParams.get('alt') === 'media' ? media(object, req.headers.range) : json(object)
+  }
+
+  #iam(req: IncomingMessage, url: URL, bytes: Buffer): StubAnswer {
+    const caller = verifyToken(req.headers.authorization, this.#accounts)
+    const { owner, stranger, tokenCreators } = this
+    return signBlob(caller, url, bytes, { accounts: [owner, stranger], tokenCreators })
   }
 
   #assertMayUse(bucket: string, account: string): void {

@@ -31,12 +31,18 @@ import {
   resolveLimits,
 } from './options.js'
 import { putObject } from './put-object.js'
+import { RemoteSigner } from './remote-signer.js'
 import { toObjectInfo } from './resource.js'
 import { hmacKey, rsaKey, type SigningKey } from './signing-key.js'
 import { UrlSigner } from './url-signer.js'
 
 /** A week: "Signed URLs", Cloud Storage documentation. */
 const MAX_EXPIRES_IN = 604_800
+/**
+ * Twelve hours: a key of IAM's stays good for at least as long after it signed ("Method:
+ * projects.serviceAccounts.signBlob", IAM documentation).
+ */
+const MAX_REMOTE_EXPIRES_IN = 43_200
 
 const CAPABILITIES: DriverCapabilities = {
   createOnly: true,
@@ -58,8 +64,8 @@ const CAPABILITIES: DriverCapabilities = {
 export class GcsDriver implements Driver {
   readonly kind = 'gcs'
   /**
-   * Without a private key or an HMAC key there are no signed URLs: asking Google's IAM for each signature takes a
-   * request. Keys from a file or the environment are known after `ready()`.
+   * Without a private key or an HMAC key no URL is signed without waiting; `maxExpiresIn` then is that of
+   * {@link signUrlRemotely}. Keys from a file or the environment are known after `ready()`.
    */
   capabilities: DriverCapabilities = { ...CAPABILITIES, signedUrls: false, maxExpiresIn: null }
   /**
@@ -68,6 +74,14 @@ export class GcsDriver implements Driver {
    * @throws ERR_KEY_INVALID; ERR_CONFIG for a life that is not 1 second to a week
    */
   signUrl?: (key: string, options: SignUrlOptions) => string
+  /**
+   * Signs by asking Google's IAM, after `ready()` and where the credentials hold no key. The same URL is asked for once.
+   *
+   * @throws ERR_KEY_INVALID; ERR_CONFIG for a life that is not 1 second to 12 hours; ERR_BACKEND_DENIED without the
+   *   permission `iam.serviceAccounts.signBlob`; ERR_UNSUPPORTED for credentials that name no service account
+   */
+  signUrlRemotely?: (key: string, options: SignUrlOptions & OperationOptions) => Promise<string>
+  readonly #options: Readonly<GcsDriverOptions>
   readonly #calls: GcsCalls
   readonly #client: Storage
   #ready: Promise<void> | undefined
@@ -76,6 +90,7 @@ export class GcsDriver implements Driver {
   constructor(options: GcsDriverOptions) {
     assertOptions(options)
     const limits = resolveLimits(options)
+    this.#options = options
     this.#client = options.client ?? makeClient(options)
     this.#calls = new GcsCalls(this.#client, options.bucket, limits)
     if (options.hmac !== undefined) this.#signWith(hmacKey(options.hmac))
@@ -159,7 +174,9 @@ export class GcsDriver implements Driver {
         throw toSetupError(error)
       }
     })
-    if (this.signUrl === undefined && account !== undefined) this.#signWith(rsaKey(account))
+    if (this.signUrl !== undefined) return
+    if (account === undefined) this.#signRemotely()
+    else this.#signWith(rsaKey(account))
   }
 
   #signWith(key: SigningKey): void {
@@ -167,7 +184,18 @@ export class GcsDriver implements Driver {
     this.capabilities = CAPABILITIES
     this.signUrl = (objectKey, options) => {
       assertKey(objectKey)
-      assertLife(options.expiresIn)
+      assertLife(options.expiresIn, MAX_EXPIRES_IN)
+      return signer.sign(objectKey, options)
+    }
+  }
+
+  #signRemotely(): void {
+    if (this.signUrlRemotely !== undefined) return
+    const signer = new RemoteSigner(this.#calls, this.#options)
+    this.capabilities = { ...CAPABILITIES, signedUrls: false, maxExpiresIn: MAX_REMOTE_EXPIRES_IN }
+    this.signUrlRemotely = async (objectKey, options) => {
+      assertKey(objectKey)
+      assertLife(options.expiresIn, MAX_REMOTE_EXPIRES_IN)
       return signer.sign(objectKey, options)
     }
   }
@@ -183,11 +211,10 @@ function assertKey(key: string): void {
     )
 }
 
-function assertLife(expiresIn: number): void {
-  if (Number.isInteger(expiresIn) && expiresIn >= 1 && expiresIn <= MAX_EXPIRES_IN) return
-  throw new StorageError('ERR_CONFIG', `expiresIn must be 1 to ${MAX_EXPIRES_IN} seconds on Cloud Storage.`, {
-    operation: 'signUrl',
-  })
+function assertLife(expiresIn: number, max: number): void {
+  if (Number.isInteger(expiresIn) && expiresIn >= 1 && expiresIn <= max) return
+  const message = `expiresIn must be 1 to ${max} seconds with these credentials of Cloud Storage.`
+  throw new StorageError('ERR_CONFIG', message, { operation: 'signUrl' })
 }
 
 /** A service account's key, where the client has one: a `JWT` of google-auth-library. */

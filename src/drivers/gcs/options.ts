@@ -31,6 +31,13 @@ export interface GcsDriverOptions extends CallOptions {
   /** Signs URLs, much faster than a service account's key does. Requests still need other credentials. */
   hmac?: GcsHmacKey
   /**
+   * E-mail of the service account whose signature IAM is asked for where no key is at hand. Default: the account of the
+   * credentials. It must be allowed to read the bucket.
+   */
+  signingAccount?: string
+  /** Of a private endpoint of the IAM Service Account Credentials API; it gets the credentials' token. Default: Google's. */
+  iamEndpoint?: string
+  /**
    * The application's own client; `projectId`, `keyFile`, `credentials` and `endpoint` then are the client's
    * business.
    */
@@ -88,6 +95,10 @@ export function assertOptions(options: GcsDriverOptions): void {
   const { hmac } = options
   if (hmac !== undefined && (!hmac.accessId || !hmac.secret))
     throw new StorageError('ERR_CONFIG', 'Set accessId and secret of the HMAC key.')
+  const { signingAccount, iamEndpoint } = options
+  if (signingAccount !== undefined && !/^[^@\s]+@[^@\s]+$/.test(signingAccount))
+    throw new StorageError('ERR_CONFIG', 'signingAccount must be the e-mail of a service account.')
+  if (iamEndpoint !== undefined) assertEndpoint(iamEndpoint)
 }
 
 /**

@@ -1,66 +1,21 @@
-import { hash } from 'node:crypto'
 import type { SignUrlOptions } from '../../core/driver.js'
-import { encodeKey, encodeUri } from '../../core/uri.js'
-import { SCOPE_TAIL, type SigningKey } from './signing-key.js'
+import type { SigningKey } from './signing-key.js'
+import { UrlWriter } from './unsigned-url.js'
 
-/**
- * Signs URLs of one bucket with V4 signatures, synchronously. The rules are those of "Signatures" and "Canonical
- * requests" in the Cloud Storage documentation; the order of the parameters in the URL, and the path style, are the
- * SDK's, so that its `getSignedUrl` gives the same URL byte for byte.
- */
+/** Signs URLs of one bucket with a key that is at hand, so without waiting. */
 export class UrlSigner {
   readonly #key: SigningKey
-  readonly #origin: string
-  readonly #path: string
-  /** Canonical headers, an empty line, the signed headers' names, and what stands for a body nobody knows yet. */
-  readonly #headers: string
+  readonly #urls: UrlWriter
 
   /** @param endpoint where the XML API is: the SDK's `apiEndpoint` */
   constructor(endpoint: string, bucket: string, key: SigningKey) {
-    const { origin, hostname } = new URL(endpoint)
     this.#key = key
-    this.#origin = origin
-    this.#path = `/${bucket}/`
-    // Without a port, as the SDK has it.
-    this.#headers = `\nhost:${hostname}\n\nhost\nUNSIGNED-PAYLOAD`
+    this.#urls = new UrlWriter(endpoint, bucket, key)
   }
 
   /** The signed URL of `key`; the key is not checked here. */
   sign(key: string, request: SignUrlOptions): string {
-    const { algorithm, signer } = this.#key
-    const time = basicFormat(new Date(request.at))
-    const day = time.slice(0, 8)
-    const scope = `${day}/${SCOPE_TAIL}`
-    const query = `X-Goog-Algorithm=${algorithm}&X-Goog-Credential=${encodeUri(`${signer}/${scope}`)}&X-Goog-Date=${time}&X-Goog-Expires=${request.expiresIn}&X-Goog-SignedHeaders=host`
-    const { sorted, unsorted } = responseHeaders(request)
-    const path = this.#path + encodeKey(key)
-    const canonicalRequest = `${request.method}\n${path}\n${query}${sorted}${this.#headers}`
-    const text = `${algorithm}\n${time}\n${scope}\n${hash('sha256', canonicalRequest, 'hex')}`
-    const signature = this.#key.sign(text, day)
-    return `${this.#origin}${path}?${query}${unsorted}&X-Goog-Signature=${signature}`
+    const { text, day, url } = this.#urls.write(key, request)
+    return url + this.#key.sign(text, day)
   }
-}
-
-/**
- * The headers to answer with. Signed in the order of their names, written as the SDK writes them. Only answers
- * with an object have them.
- */
-function responseHeaders({ method, cacheControl, contentDisposition, contentType }: SignUrlOptions): {
-  sorted: string
-  unsorted: string
-} {
-  if (method !== 'GET' && method !== 'HEAD') return { sorted: '', unsorted: '' }
-  const cache = parameter('response-cache-control', cacheControl)
-  const disposition = parameter('response-content-disposition', contentDisposition)
-  const type = parameter('response-content-type', contentType)
-  return { sorted: cache + disposition + type, unsorted: cache + type + disposition }
-}
-
-function parameter(name: string, value: string | undefined): string {
-  return value === undefined ? '' : `&${name}=${encodeUri(value)}`
-}
-
-/** ISO 8601's basic format with seconds: `20261123T063000Z`. */
-function basicFormat(date: Date): string {
-  return `${date.toISOString().slice(0, 19).replace(/[-:]/g, '')}Z`
 }
