@@ -1,6 +1,7 @@
 import type { Disposition } from './content-disposition.js'
 import { StorageError } from './errors.js'
 import { assertPathOfWords } from './key.js'
+import { assertKnownOptions, type OptionNames } from './known-options.js'
 import { isTypePattern, matchesType } from './media-type.js'
 import { parseSize } from './size.js'
 import { assertDisposition, assertSeconds } from './url-policy.js'
@@ -42,7 +43,16 @@ export interface ResolvedRules {
 }
 
 const DEFAULT_MAX_SIZE = '50mb'
-const RULES = ['disk', 'folder', 'accept', 'maxSize', 'empty', 'expiresIn', 'disposition', 'field']
+const RULES: OptionNames<FileRules> = {
+  disk: 'known',
+  folder: 'known',
+  accept: 'known',
+  maxSize: 'known',
+  empty: 'known',
+  expiresIn: 'known',
+  disposition: 'known',
+  field: 'known',
+}
 
 /**
  * Checks rules and fills in their defaults.
@@ -51,13 +61,7 @@ const RULES = ['disk', 'folder', 'accept', 'maxSize', 'empty', 'expiresIn', 'dis
  *   `maxsize` would be no limit at all
  */
 export function resolveRules(rules: FileRules): ResolvedRules {
-  const unknown = Object.keys(rules).find(rule => !RULES.includes(rule))
-  if (unknown !== undefined) {
-    throw new StorageError(
-      'ERR_CONFIG',
-      `There is no rule "${unknown}" for files. Rules: ${RULES.join(', ')}.`,
-    )
-  }
+  assertKnownOptions('the rules of a file', rules, RULES)
   const { disk = 'media', folder, accept = ['*/*'], maxSize = DEFAULT_MAX_SIZE, empty = 'refuse' } = rules
   assertPathOfWords(folder, 'folder of a file column')
   if (!Array.isArray(accept) || accept.length === 0 || !accept.every(isTypePattern)) {

@@ -5,6 +5,8 @@ import { StorageError } from '../core/errors.js'
 export type Environment = Readonly<Record<string, string | undefined>>
 
 const MIN_SECRET_LENGTH = 16
+/** How the secret of the files in examples/env begins. */
+const PLACEHOLDER = 'replace-me'
 
 const url = (what: string) => z.url({ protocol: /^https?$/, error: `must be the http(s) address of ${what}` })
 
@@ -19,6 +21,10 @@ const host = (what: string) =>
 const secrets = z
   .string({ error: 'is missing: it signs the URLs of private files. Make one with: openssl rand -base64 32' })
   .transform(list => list.split(',').map(secret => secret.trim()))
+  .refine(list => !list.some(secret => secret.startsWith(PLACEHOLDER)), {
+    error:
+      'still holds the text of the example, which everybody can read. Make one with: openssl rand -base64 32',
+  })
   .refine(list => list.every(secret => secret.length >= MIN_SECRET_LENGTH), {
     error: `must be one or more secrets of at least ${MIN_SECRET_LENGTH} characters, separated by commas. Make one with: openssl rand -base64 32`,
   })

@@ -2,6 +2,7 @@ import type { DataSource, EntityMetadata } from 'typeorm'
 import { getMetadataArgsStorage } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import type { Storage } from '../core/storage.js'
+import { warn } from '../core/warn.js'
 import { BoundTransformer, type FileColumnSettings, settingsOf } from './file-transformer.js'
 
 /** A column as TypeORM knows it; its class is not exported. */
@@ -46,12 +47,15 @@ export function bindFileColumns(dataSource: DataSource, storage: Storage, reader
   return entities
 }
 
-/** A URL rule for a property that is misspelt would silently never fit. Other DataSources may have other entities. */
+/** A URL rule for what is misspelt would silently never fit. An entity may be one of another DataSource. */
 function assertRuleFields(dataSource: DataSource, storage: Storage): void {
   for (const field of storage.urlRuleFields) {
     const [entity = '', ...path] = field.split('.')
     const metadata = dataSource.entityMetadatas.find(({ name }) => name === entity)
-    if (metadata === undefined) continue
+    if (metadata === undefined) {
+      warn('URL_RULE_UNUSED', `A URL rule names ${field}, and this DataSource has no entity "${entity}".`)
+      continue
+    }
     const column = metadata.findColumnWithPropertyPath(path.join('.'))
     if (settingsOf(column?.transformer) !== undefined) continue
     throw new StorageError('ERR_CONFIG', `A URL rule names ${field}, which is no file column.`)

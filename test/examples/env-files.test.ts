@@ -18,7 +18,7 @@ const documented = [
 
 /** Which backend gets the new files of an environment. */
 function backendsOf(text: string): readonly string[] {
-  return storageFromEnv({}, parseEnv(text)).backendNames
+  return storageFromEnv({}, { ...parseEnv(text), STORAGE_URL_SECRET: 'a secret of the tests' }).backendNames
 }
 
 describe('the example environments', () => {
@@ -28,6 +28,10 @@ describe('the example environments', () => {
     const name = backend === 'do_spaces' ? 'spaces' : backend
     expect(backendsOf(text)).toEqual([name])
     expect(backendsOf(withOptions(text)).at(-1)).toBe(name)
+  })
+
+  it.each(files)('%s is refused with the secret that everybody can read', file => {
+    expect(() => storageFromEnv({}, parseEnv(read(file)))).toThrow(/STORAGE_URL_SECRET still holds/)
   })
 
   it.each(files)('%s names only variables of the reference', file => {

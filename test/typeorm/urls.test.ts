@@ -2,7 +2,13 @@ import 'reflect-metadata'
 import { instanceToPlain, Transform } from 'class-transformer'
 import { Entity, PrimaryGeneratedColumn } from 'typeorm'
 import { describe, expect, it } from 'vitest'
-import { createStorage, runWithTenant, type StoredFile, type UrlOptions } from '../../src/core/index.js'
+import {
+  createStorage,
+  onStorageEvent,
+  runWithTenant,
+  type StoredFile,
+  type UrlOptions,
+} from '../../src/core/index.js'
 import { MemoryDriver } from '../../src/drivers/memory/index.js'
 import { FileColumn, fileToPlain, rulesOf } from '../../src/typeorm/index.js'
 import { describeOnDatabases, house, upload } from './databases.js'
@@ -101,9 +107,12 @@ describeOnDatabases('the URL of a file column', fresh => {
     },
   )
 
-  it('may have a rule for an entity of another DataSource', async () => {
+  it('may have a rule for an entity of another DataSource, with a word of warning', async () => {
     const storage = storageWith({ rules: [{ fields: ['Elsewhere.file'], expiresIn: 30 }] })
-    await house(fresh, [Invoice], { storage })
+    const heard: string[] = []
+    const stop = onStorageEvent('warning', ({ code }) => void heard.push(code))
+    await house(fresh, [Invoice], { storage }).finally(stop)
+    expect(heard).toEqual(['URL_RULE_UNUSED'])
   })
 
   it('is what class-transformer shows of a file, and not its key', async () => {

@@ -152,9 +152,11 @@ function reasonOf(error: SdkError, { container }: ErrorPlace): Reason {
   if (byStatus !== undefined) return byStatus
   const said = name ?? error.name ?? 'an unknown error'
   // Errors with neither are the SDK's own, about an answer that makes no sense.
-  const reached = name === undefined ? 'failed to answer as it should' : 'could not be reached'
-  const answer =
-    status === undefined ? `The storage ${reached} (${said}).` : `The storage answered ${status} (${said}).`
+  const silence =
+    name === undefined
+      ? `The storage failed to answer as it should (${said}).`
+      : `The storage could not be reached (${said}): check the endpoint, its port and the network.`
+  const answer = status === undefined ? silence : `The storage answered ${status} (${said}).`
   return { code: 'ERR_BACKEND', message: `${answer} See the error's cause.` }
 }
 

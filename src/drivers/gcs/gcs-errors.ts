@@ -125,10 +125,9 @@ function reasonOf(failure: GcsFailure, place: ErrorPlace): Reason {
 function reasonOfSilence(reason: string): Reason {
   if (TIMEOUTS.has(reason))
     return { code: 'ERR_BACKEND_TIMEOUT', message: 'The storage did not answer in time.' }
-  const advice = reason === 'ENOTFOUND' ? ' Check the endpoint and the network.' : ''
   return {
     code: 'ERR_BACKEND',
-    message: `The storage could not be reached (${reason}).${advice} See the error's cause.`,
+    message: `The storage could not be reached (${reason}): check the endpoint, its port and the network. See the error's cause.`,
   }
 }
 

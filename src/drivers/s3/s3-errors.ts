@@ -173,7 +173,7 @@ function reasonOfStatus(error: SdkError, place: ErrorPlace): Reason {
   const said = error.Code ?? error.code ?? error.name ?? 'an unknown error'
   const answer =
     status === undefined
-      ? `The storage could not be reached (${said}).`
+      ? `The storage could not be reached (${said}): check the endpoint, its port and the network.`
       : `The storage answered ${status} (${said}).`
   const advice = status === 400 ? ' Check the region and whether the credentials expired.' : ''
   return { code: 'ERR_BACKEND', message: `${answer}${advice} See the error's cause.` }
