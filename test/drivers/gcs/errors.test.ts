@@ -83,7 +83,7 @@ describe('the GCS driver on a GCS stub says what is wrong', () => {
     )
     expect(error).toMatchObject({
       code: 'ERR_BACKEND',
-      message: expect.stringMatching(/not be reached.*Check/),
+      message: expect.stringMatching(/not be reached.*check/),
     })
   })
 
