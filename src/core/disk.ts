@@ -1,9 +1,8 @@
 import { assertAbsent } from './assert-absent.js'
-import type { Backends } from './backends.js'
 import { endBody, takeBody } from './body.js'
 import { DiskAccess } from './disk-access.js'
 import type { DiskOptions } from './disk-options.js'
-import { DiskUrls, type UrlTarget } from './disk-urls.js'
+import { DiskUrls, type DiskUrlsContext, type UrlTarget } from './disk-urls.js'
 import type {
   CopyOptions,
   Driver,
@@ -21,26 +20,20 @@ import type { EnvironmentTag } from './environment-tag.js'
 import { publish } from './events.js'
 import { keepOptionsOf } from './keep-options.js'
 import { objectHeaders } from './object-headers.js'
-import type { ProxyUrls } from './proxy-url.js'
 import { scopeDriver } from './scoped-driver.js'
 import { columnOf, type FileAddress, rememberUrl, urlMemoOf } from './stored-file.js'
 import { type FileFacts, factsOf } from './url-answer.js'
-import type { ColumnUrls, UrlPolicy, UrlRequest } from './url-policy.js'
+import type { ColumnUrls, UrlRequest } from './url-policy.js'
 
 /** Where a service must be asked for each signature. */
 const SIGNED_AT_ONCE = 20
 
 /** What a disk needs of its storage. */
-export interface DiskContext {
-  readonly backends: Backends
-  readonly proxyUrls: ProxyUrls
-  readonly urlPolicy: UrlPolicy
+export interface DiskContext extends DiskUrlsContext {
   /** Refuses writes to what belongs to another environment; absent where the storage has none. */
   readonly environment?: EnvironmentTag
   /** The name of the backend that new files of this tenant go to. */
   readonly writeTo: (tenant: string | null) => string
-  /** The same, where it is the same for every tenant. */
-  readonly onlyBackend: string | undefined
 }
 
 /**

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { StorageError } from '../../../src/core/errors.js'
 import type { AzureDriver, AzureDriverOptions } from '../../../src/drivers/azure/index.js'
 import { azureConnection, createContainer, describeWithAzurite } from '../../support/azure.js'
-import { type FaultyProxy, startFaultyProxy, swallow } from '../s3/faulty-proxy.js'
+import { type FaultyProxy, startFaultyProxy, swallow } from '../../support/faulty-proxy.js'
 import { driverOn } from './driver-on-azurite.js'
 
 describeWithAzurite('the Azure driver while a copy goes on in the background', () => {

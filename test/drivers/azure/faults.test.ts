@@ -7,7 +7,13 @@ import { StorageError } from '../../../src/core/errors.js'
 import type { AzureDriver, AzureDriverOptions } from '../../../src/drivers/azure/index.js'
 import { someBytes, streamOf } from '../../../src/testing/driver-cases-support.js'
 import { azureConnection, createContainer, describeWithAzurite, listAllBlobs } from '../../support/azure.js'
-import { answerError, type FaultyProxy, loseAnswer, startFaultyProxy, swallow } from '../s3/faulty-proxy.js'
+import {
+  answerError,
+  type FaultyProxy,
+  loseAnswer,
+  startFaultyProxy,
+  swallow,
+} from '../../support/faulty-proxy.js'
 import { driverOn } from './driver-on-azurite.js'
 
 const MIB = 1024 * 1024

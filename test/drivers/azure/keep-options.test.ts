@@ -3,7 +3,7 @@ import { beforeAll, expect, it } from 'vitest'
 import type { AzureDriver } from '../../../src/drivers/azure/index.js'
 import { readText, someBytes, TEXT } from '../../../src/testing/driver-cases-support.js'
 import { azureConnection, createContainer, describeWithAzurite } from '../../support/azure.js'
-import { startFaultyProxy } from '../s3/faulty-proxy.js'
+import { startFaultyProxy } from '../../support/faulty-proxy.js'
 import { driverOn } from './driver-on-azurite.js'
 
 describeWithAzurite('the Azure driver keeps blobs as it is asked to', () => {

@@ -2,8 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { StorageError } from '../../../src/core/errors.js'
 import { S3Driver, type S3DriverOptions } from '../../../src/drivers/s3/index.js'
+import {
+  answerError,
+  type FaultyProxy,
+  loseAnswer,
+  startFaultyProxy,
+  swallow,
+} from '../../support/faulty-proxy.js'
 import { createBucket, describeWithS3, listOpenUploads, s3Connection } from '../../support/s3.js'
-import { answerError, type FaultyProxy, loseAnswer, startFaultyProxy, swallow } from './faulty-proxy.js'
 
 const MIB = 1024 * 1024
 const TEXT = { contentType: 'text/plain' }

@@ -5,8 +5,8 @@ import { createStorage, runWithTenant, StorageError } from '../../../src/core/in
 import { S3Driver, type S3DriverOptions } from '../../../src/drivers/s3/index.js'
 import { SpacesDriver } from '../../../src/drivers/spaces/index.js'
 import { readText, someBytes, TEXT } from '../../../src/testing/driver-cases-support.js'
+import { startFaultyProxy } from '../../support/faulty-proxy.js'
 import { createBucket, describeWithS3, s3Client, s3Connection } from '../../support/s3.js'
-import { startFaultyProxy } from './faulty-proxy.js'
 
 const MIB = 1024 * 1024
 const credentials = { accessKeyId: 'AKEXAMPLE', secretAccessKey: 'secret' }
