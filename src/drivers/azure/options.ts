@@ -37,7 +37,7 @@ export interface AzureDriverOptions extends CallOptions {
   credential?: AzureTokenCredential
   /** Bytes in one block of a large upload, and the largest body that is sent in one request. Default 8 MiB. */
   blockSize?: number
-  /** Blocks of one upload on their way at the same time. Default 4. */
+  /** Blocks of one upload on their way at the same time. Default 3. */
   blocksInFlight?: number
 }
 
@@ -68,7 +68,7 @@ const CLIENT_OPTIONS = ['accountName', 'accountKey', 'endpoint', 'credential'] a
 export function resolveLimits(options: AzureDriverOptions): AzureLimits {
   const limits = {
     blockSize: options.blockSize ?? 8 * MIB,
-    blocksInFlight: options.blocksInFlight ?? 4,
+    blocksInFlight: options.blocksInFlight ?? 3,
   }
   assertPositive(limits)
   if (limits.blockSize > MAX_BLOCK_SIZE) throw config('blockSize must be at most 4,000 MiB.')

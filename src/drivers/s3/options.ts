@@ -29,7 +29,7 @@ export interface S3DriverOptions extends CallOptions {
   addressingStyle?: AddressingStyle
   /** Bytes in one part of a multipart upload, and the largest body that is sent in one request. Default 8 MiB. */
   partSize?: number
-  /** Parts of one upload on their way at the same time. Default 4. */
+  /** Parts of one upload on their way at the same time. Default 3. */
   partsInFlight?: number
   /**
    * The encryption that the server does on request. Default: all that AWS knows; beside the `endpoint` of another
@@ -72,7 +72,7 @@ const CLIENT_OPTIONS = [
 export function resolveLimits(options: S3DriverOptions): S3Limits {
   const limits = {
     partSize: options.partSize ?? 8 * MIB,
-    partsInFlight: options.partsInFlight ?? 4,
+    partsInFlight: options.partsInFlight ?? 3,
   }
   assertPositive(limits)
   if (limits.partSize < MIN_PART_SIZE || limits.partSize > MAX_PART_SIZE) {
