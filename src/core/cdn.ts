@@ -1,3 +1,4 @@
+import type { DiskOptions } from './disk-options.js'
 import { StorageError } from './errors.js'
 
 /** A content delivery network in front of one backend of a disk. */
@@ -35,13 +36,14 @@ const MODES: readonly CdnOptions['mode'][] = ['public', 'origin-signed', 'cloudf
  */
 export function assertCdn(
   disk: string,
-  { visibility, cdn }: { visibility: 'private' | 'public'; cdn?: CdnOptions },
+  { visibility, serve, cdn }: Pick<DiskOptions, 'visibility' | 'serve' | 'cdn'>,
 ): void {
   if (cdn === undefined) return
   const wrong = (what: string) => new StorageError('ERR_CONFIG', `The cdn of the disk "${disk}" ${what}`)
   const { mode, host, signer } = cdn
   if (!MODES.includes(mode)) throw wrong(`must have one of these modes: ${MODES.join(', ')}.`)
   if (mode === 'none') return
+  if (serve === 'proxy') throw wrong('is of no use: with serve "proxy" all clients come to the application.')
   if (visibility === 'private' && mode === 'public')
     throw wrong(
       'is public, but the disk is private: its URLs would be unsigned. Use origin-signed or cloudfront.',

@@ -110,7 +110,8 @@ export class DiskUrls {
   /** The same for whoever can wait: also by drivers whose credentials must ask for a signature. */
   async signedRemotely(target: UrlTarget, request: UrlRequest): Promise<string> {
     const driver = await this.#context.backends.open(target.backend)
-    await this.ready()
+    // No other backend is waited for than the one that holds the file.
+    if (this.#usesCdn(target.backend)) await this.ready()
     const { options } = this.#decide(target, request, driver)
     // What shall live longer than such a signature can is left to the proxy.
     const lasts = options.expiresIn <= (driver.capabilities.maxExpiresIn ?? Number.POSITIVE_INFINITY)

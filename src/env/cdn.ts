@@ -18,7 +18,10 @@ export function disksWithCdn(
   const cdn = cdnOf(variables)
   if (cdn === undefined) return disks
   return Object.fromEntries(
-    Object.entries(disks).map(([name, disk]) => [name, { cdn: cdn[disk.visibility], ...disk }]),
+    Object.entries(disks).map(([name, disk]) => [
+      name,
+      disk.serve === 'proxy' ? disk : { cdn: cdn[disk.visibility], ...disk },
+    ]),
   )
 }
 

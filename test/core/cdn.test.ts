@@ -6,6 +6,7 @@ import {
   onStorageEvent,
   runAsSystem,
   runWithTenant,
+  StorageError,
   type StorageOptions,
 } from '../../src/core/index.js'
 import { MemoryDriver } from '../../src/drivers/memory/index.js'
@@ -53,6 +54,11 @@ describe('a CDN is refused at start-up', () => {
     ['whose host has a password', PUBLIC, { mode: 'public', host: `https://:a@${HOST}` }],
     ['whose host is none', PUBLIC, { mode: 'public', host: 'a b' }],
     ['of another protocol', PUBLIC, { mode: 'public', host: `ftp://${HOST}` }],
+    [
+      'that nobody would use, since the disk is served by the proxy',
+      { ...PRIVATE, serve: 'proxy' },
+      { mode: 'origin-signed', host: HOST },
+    ],
     ['in front of a backend that is not there', PUBLIC, { mode: 'public', host: HOST, backend: 'other' }],
   ])('%s', (_, disk, cdn) => {
     expect(thrownCode(() => storageWith({ disk: { ...disk, cdn: cdn as CdnOptions } }))).toBe('ERR_CONFIG')
@@ -160,6 +166,17 @@ describe('private URLs', () => {
     const backends = { spy: new SpyDriver({ signs: true }), old: new MemoryDriver() }
     const disk = privateDisk({ mode: 'origin-signed', host: HOST }, { backends, writeTo: 'spy' })
     expect(sign(() => disk.url(at('old', 'media')))).toMatch(/^\/files\/old\/media\/acme\/.*&signature=/)
+  })
+
+  it('of files on another backend do not wait for the one behind the CDN', async () => {
+    const gone = async () => {
+      throw new StorageError('ERR_BACKEND', 'The backend behind the CDN is down.')
+    }
+    const backends = { cloud: gone, spy: new SpyDriver({ signs: true }) }
+    const disk = privateDisk({ mode: 'origin-signed', host: HOST }, { backends, writeTo: 'cloud' })
+    expect(await sign(() => disk.signMany([at('spy', 'media')]))).toEqual([
+      expect.stringContaining('https://bucket.example/'),
+    ])
   })
 
   it('are those of serveFiles where clients cannot reach the backend', async () => {

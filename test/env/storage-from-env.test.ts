@@ -365,6 +365,15 @@ describe('a CDN in the environment', () => {
     expect(closed).toMatch(/^https:\/\/files\.acme\.example\/files\/media\/acme\/a\.pdf\?sv=/)
   })
 
+  it('is no business of a disk that the application serves by itself', async () => {
+    const { AWS_S3_CUSTOM_DOMAIN } = CLOUDFRONT
+    const own = { location: 'own', visibility: 'public', tenancy: 'none', serve: 'proxy' } as const
+    const storage = storageFromEnv({ disks: { own } }, { ...S3, ...KEYS, AWS_S3_CUSTOM_DOMAIN })
+    await storage.ready()
+    expect(storage.disk('own').url('a.png')).toBe('/files/s3/own/a.png')
+    await storage.close()
+  })
+
   it('is no business of another backend, and not of a disk that says so itself', async () => {
     const { AWS_S3_CUSTOM_DOMAIN } = CLOUDFRONT
     const own = { location: 'media', visibility: 'public', tenancy: 'none', cdn: { mode: 'none' } } as const
