@@ -5,6 +5,7 @@ import type { Dialect } from './dialect.js'
 import { bindFileColumns } from './file-metadata.js'
 import { DatabaseLedger } from './ledger.js'
 import type { LedgerConnection } from './ledger-connection.js'
+import { LedgerSql } from './ledger-sql.js'
 import { LedgerStatements } from './ledger-statements.js'
 import { LEDGER_ENTITY } from './ledger-table.js'
 import { PoolConnection } from './pool-connection.js'
@@ -77,7 +78,7 @@ export class FilesBinding {
     const { storage, dataSource, dialect, lease } = this.#options
     await original.buildMetadatas()
     const entities = bindFileColumns(dataSource, storage, this)
-    const statements = new LedgerStatements(dialect, dataSource.getMetadata(LEDGER_ENTITY))
+    const statements = new LedgerStatements(new LedgerSql(dialect, dataSource.getMetadata(LEDGER_ENTITY)))
     dataSource.subscribers.push(...fileSubscribers(storage, entities, statements, lease))
     this.#statements = statements
   }

@@ -1,6 +1,7 @@
 import { StorageError } from '../core/errors.js'
 import type { StagedUpload } from '../core/ledger.js'
-import type { LedgerStatements, LineKey, Statement } from './ledger-statements.js'
+import type { LineKey, Statement } from './ledger-sql.js'
+import type { LedgerStatements } from './ledger-statements.js'
 
 /** What a {@link Lease} needs of its ledger. */
 export interface LeaseContext {

@@ -1,4 +1,4 @@
-import type { Statement } from './ledger-statements.js'
+import type { Statement } from './ledger-sql.js'
 
 /** The ledger's way to its database, apart from the application's transactions. */
 export interface LedgerConnection {

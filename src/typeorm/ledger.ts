@@ -2,7 +2,8 @@ import { StorageError } from '../core/errors.js'
 import type { Ledger, StagedUpload, StageEntry } from '../core/ledger.js'
 import { Lease, type LeaseContext } from './lease.js'
 import type { LedgerConnection } from './ledger-connection.js'
-import type { LedgerStatements, Statement } from './ledger-statements.js'
+import type { Statement } from './ledger-sql.js'
+import type { LedgerStatements } from './ledger-statements.js'
 
 /**
  * The ledger in the application's database. What it does here is apart from the application's transactions;

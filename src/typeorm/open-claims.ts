@@ -1,7 +1,9 @@
 import { setImmediate } from 'node:timers/promises'
 import type { QueryRunner } from 'typeorm'
 import type { Dialect } from './dialect.js'
-import { execute, type LedgerStatements, type LineKey } from './ledger-statements.js'
+import { execute } from './execute.js'
+import type { LineKey } from './ledger-sql.js'
+import type { LedgerStatements } from './ledger-statements.js'
 import { type Rollbacks, rolledBack } from './rollbacks.js'
 
 /** A claim whose row is not written yet. */

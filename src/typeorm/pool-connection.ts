@@ -1,7 +1,8 @@
 import { DataSource, type DataSourceOptions } from 'typeorm'
 import { StorageError } from '../core/errors.js'
+import { execute } from './execute.js'
 import type { LedgerConnection } from './ledger-connection.js'
-import { execute, type Statement } from './ledger-statements.js'
+import type { Statement } from './ledger-sql.js'
 
 const POOL_SIZE = 3
 // In milliseconds. An upload rather fails than waits for ever.

@@ -2,8 +2,9 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm'
 import { StorageError } from '../core/errors.js'
+import { execute } from './execute.js'
 import type { LedgerConnection } from './ledger-connection.js'
-import { execute, type Statement } from './ledger-statements.js'
+import type { Statement } from './ledger-sql.js'
 
 // In milliseconds.
 const MAX_WAIT = 5000
