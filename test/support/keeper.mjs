@@ -3,7 +3,7 @@
 // stops the servers and removes the run's folder. Nothing has to poll and no process id can be mistaken.
 //
 //   node keeper.mjs RUN_DIR      with one JSON message per line on stdin:
-//     { "spawn": { "name", "command", "args", "uid"?, "gid"?, "signals", "log" } }   a server that is our child
+//     { "spawn": { "name", "command", "args", "env"?, "uid"?, "gid"?, "signals", "log" } }   a server that is our child
 //     { "atEnd": { "command", "args", "env"? } }                                       what else to run at the end
 import { spawn } from 'node:child_process'
 import { openSync } from 'node:fs'
@@ -21,9 +21,15 @@ const exited = child =>
   )
 const wait = ms => new Promise(resolve => setTimeout(resolve, ms))
 
-function start({ name, command, args, uid, gid, signals, log }) {
+function start({ name, command, args, env, uid, gid, signals, log }) {
   const output = openSync(log, 'a')
-  const child = spawn(command, args, { uid, gid, cwd: runDir, stdio: ['ignore', output, output] })
+  const child = spawn(command, args, {
+    env: { ...process.env, ...env },
+    uid,
+    gid,
+    cwd: runDir,
+    stdio: ['ignore', output, output],
+  })
   child.once('error', error => process.stdout.write(`${name}: ${error.message}\n`))
   child.once('exit', (code, signal) => process.stdout.write(`${name} ended (${signal ?? code})\n`))
   servers.push({ child, signals })

@@ -7,6 +7,7 @@ export interface KeptServer {
   name: string
   command: string
   args: string[]
+  env?: Record<string, string>
   uid?: number
   gid?: number
   /** Sent one after the other, three seconds apart, until the server is gone. */

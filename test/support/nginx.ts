@@ -1,29 +1,12 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { onTestFinished } from 'vitest'
-import { cacheFolder, systemName } from './cache-folder.js'
+import { aptProgram } from './apt-program.js'
 import { freePort } from './ports.js'
 import { tempDir } from './temp-dir.js'
-
-const run = promisify(execFile)
-const LIBRARIES = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' } as Record<string, string>
-
-/** A real nginx: the installed one, or Debian's package unpacked once into the user's cache. */
-async function findNginx(): Promise<{ program: string; env: NodeJS.ProcessEnv }> {
-  const folders = [...(process.env.PATH ?? '').split(path.delimiter), '/usr/sbin']
-  const installed = folders.map(folder => path.join(folder, 'nginx')).find(program => existsSync(program))
-  if (installed !== undefined) return { program: installed, env: process.env }
-  const root = path.join(cacheFolder(), `tenant-files-nginx-${systemName()}`)
-  const script = fileURLToPath(new URL('./nginx-unpack.sh', import.meta.url))
-  await run('bash', [script, root], { timeout: 300_000 })
-  const LD_LIBRARY_PATH = path.join(root, 'usr/lib', LIBRARIES[process.arch] ?? '')
-  return { program: path.join(root, 'usr/sbin/nginx'), env: { ...process.env, LD_LIBRARY_PATH } }
-}
 
 /**
  * Runs nginx until the end of the test.
@@ -32,7 +15,7 @@ async function findNginx(): Promise<{ program: string; env: NodeJS.ProcessEnv }>
  * @returns its address
  */
 export async function startNginx(server: string): Promise<string> {
-  const { program, env } = await findNginx()
+  const { program, env } = await aptProgram('nginx', 'nginx')
   const [folder, port] = [tempDir(), await freePort()]
   for (const name of ['body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']) mkdirSync(path.join(folder, name))
   const configuration = path.join(folder, 'nginx.conf')

@@ -19,6 +19,8 @@ export interface PostgresServer {
   password: string
 }
 
+export type MariadbServer = PostgresServer
+
 export interface AzureServer {
   /** With the account in its path, as emulators have it. */
   endpoint: string
@@ -31,6 +33,7 @@ export interface MissingServers {
   s3?: string
   postgres?: string
   azure?: string
+  mariadb?: string
 }
 
 /** How the names of suites end that need a server; describeWithS3, …WithPostgres and …WithAzurite put it there. */
@@ -41,6 +44,8 @@ declare module 'vitest' {
     s3: S3Server | undefined
     postgres: PostgresServer | undefined
     azure: AzureServer | undefined
+    /** In the full suite only. */
+    mariadb: MariadbServer | undefined
     missingServers: MissingServers
     /** The folder of this run. It is removed at the end of the run, also after kill -9. */
     runDir: string

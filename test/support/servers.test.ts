@@ -5,6 +5,7 @@ import { Client } from 'pg'
 import { Column, DataSource, Entity, PrimaryGeneratedColumn } from 'typeorm'
 import { describe, expect, it } from 'vitest'
 import { curl } from './curl.js'
+import { describeWithMariadb, freshMariadb } from './mariadb.js'
 import { describeWithPostgres, freshDatabase } from './postgres.js'
 import { createBucket, describeWithS3, listAllKeys, listOpenUploads, s3Client, s3Connection } from './s3.js'
 import { sqliteOptions } from './sqlite.js'
@@ -103,5 +104,19 @@ describeWithPostgres('the PostgreSQL of the tests', () => {
 describe('the SQLite of the tests', () => {
   it('runs TypeORM on libsql', async () => {
     await savesANote(new DataSource({ ...sqliteOptions(), entities: [Note], synchronize: true }))
+  })
+})
+
+describeWithMariadb('the MariaDB of the tests', () => {
+  it('runs TypeORM on a fresh database', async () => {
+    const { url } = await freshMariadb()
+    await savesANote(new DataSource({ type: 'mariadb', url, entities: [Note], synchronize: true }))
+  })
+
+  it('compares text without regard to case unless told otherwise', async () => {
+    const dataSource = new DataSource({ type: 'mariadb', url: (await freshMariadb()).url })
+    await dataSource.initialize()
+    expect(await dataSource.query(`SELECT 'a' = 'A' AS same`)).toEqual([{ same: 1 }])
+    await dataSource.destroy()
   })
 })

@@ -115,7 +115,7 @@ describeOnDatabases('the ledger', fresh => {
     const { id } = await orders.save({ title: 'x', file: await upload(home, ORDER_RULES) })
     const early = await orders.findOneByOrFail({ id })
     await home.dataSource.query(
-      `UPDATE "order" SET file = REPLACE(file, '"backend":"old"', '"backend":"next"')`,
+      `UPDATE ${home.dataSource.driver.escape('order')} SET file = REPLACE(file, '"backend":"old"', '"backend":"next"')`,
     )
     early.title = 'y'
     home.log.writes()

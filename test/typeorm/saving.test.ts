@@ -42,7 +42,8 @@ describeOnDatabases('saving a file', fresh => {
     runWithTenant('acme', () => order.file?.url)
     order.title = 'y'
     await orders.save(order)
-    const rows = await home.dataSource.query('SELECT * FROM "order"')
+    const table = home.dataSource.driver.escape('order')
+    const rows = await home.dataSource.query(`SELECT * FROM ${table}`)
     expect(rows).toHaveLength(1)
     expect(JSON.parse(rows[0].file)).toMatchObject({ v: 1, disk: 'media', backend: 'memory', tenant: 'acme' })
     expect(JSON.stringify(rows)).not.toMatch(/signature|expires|\/files\//)
