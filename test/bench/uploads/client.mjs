@@ -1,0 +1,86 @@
+// The client: forms with one file, over kept connections on bare sockets, so that it costs little.
+import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+
+const BLOCK = randomBytes(1024 * 1024)
+const BOUNDARY = '----tenant-files-bench'
+/** Milliseconds without a byte after which a server counts as hanging. */
+const PATIENCE = 60_000
+
+/** A file of so many bytes, which begins as one of its type does. Its bytes are the same memory again and again. */
+export function fileOf({ name, type, magic, size }) {
+  const start = Buffer.from(BLOCK.subarray(0, Math.min(size, BLOCK.length)))
+  magic.copy(start)
+  const blocks = [start]
+  for (let left = size - start.length; left > 0; left -= BLOCK.length)
+    blocks.push(BLOCK.subarray(0, Math.min(left, BLOCK.length)))
+  const hash = createHash('sha256')
+  for (const block of blocks) hash.update(block)
+  const head = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="${name}"\r\nContent-Type: ${type}\r\n\r\n`
+  const tail = `\r\n--${BOUNDARY}--\r\n`
+  return { size, sha256: hash.digest('hex'), blocks, head, tail }
+}
+
+/**
+ * Uploads a file so many times.
+ *
+ * @returns seconds in all, and the milliseconds of each request from its first byte to the end of its answer
+ */
+export async function uploadAll(port, file, { count, connections }) {
+  const latencies = []
+  let begun = 0
+  const worker = async () => {
+    const socket = connect(port, '127.0.0.1').setNoDelay(true)
+    socket.setTimeout(PATIENCE, () => socket.destroy(new Error('The server fell silent.')))
+    await once(socket, 'connect')
+    while (begun++ < count) {
+      const start = performance.now()
+      await upload(socket, port, file)
+      latencies.push(performance.now() - start)
+    }
+    socket.destroy()
+  }
+  const start = performance.now()
+  await Promise.all(Array.from({ length: Math.min(connections, count) }, worker))
+  return { seconds: (performance.now() - start) / 1000, latencies }
+}
+
+async function upload(socket, port, { size, sha256, blocks, head, tail }) {
+  const answer = answerOn(socket)
+  const length = head.length + size + tail.length
+  socket.write(
+    `POST / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nX-Tenant: acme\r\n` +
+      `Content-Type: multipart/form-data; boundary=${BOUNDARY}\r\nContent-Length: ${length}\r\n\r\n${head}`,
+  )
+  for (const block of blocks) {
+    if (!socket.write(block)) await Promise.race([once(socket, 'drain'), answer])
+  }
+  socket.write(tail)
+  const { status, body } = await answer
+  if (status !== 200) throw new Error(`The application answered ${status}: ${body}`)
+  const found = JSON.parse(body).sha256
+  if (found !== undefined && found !== sha256)
+    throw new Error('The application hashed other bytes than were sent.')
+}
+
+function answerOn(socket) {
+  return new Promise((resolve, reject) => {
+    let text = ''
+    const settle = then => {
+      socket.off('data', onData).off('error', onError).off('close', onClose)
+      then()
+    }
+    const onData = chunk => {
+      text += chunk.toString('latin1')
+      const end = text.indexOf('\r\n\r\n')
+      if (end < 0) return
+      const length = Number(/\r\ncontent-length: (\d+)/i.exec(text)?.[1])
+      const body = text.slice(end + 4)
+      if (body.length >= length) settle(() => resolve({ status: Number(text.slice(9, 12)), body }))
+    }
+    const onError = error => settle(() => reject(error))
+    const onClose = () => settle(() => reject(new Error('The server closed the connection.')))
+    socket.on('data', onData).on('error', onError).on('close', onClose)
+  })
+}
