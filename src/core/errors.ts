@@ -15,6 +15,8 @@ const STATUS = {
   ERR_FILE_EMPTY: 400,
   ERR_FILE_TOO_LARGE: 413,
   ERR_FILE_TYPE: 415,
+  // Not 507 (RFC 4331, for WebDAV): the client can mend it, and must see the message, which 5xx hides.
+  ERR_QUOTA_EXCEEDED: 413,
   ERR_FIELD_UNEXPECTED: 400,
   ERR_UPLOAD_ABORTED: 400,
   ERR_UPLOAD_TIMEOUT: 408,
@@ -36,6 +38,7 @@ const STATUS = {
   ERR_LEDGER_AMBIGUOUS: 500,
   ERR_LEDGER_BUSY: 503,
   ERR_STAGE_IN_TRANSACTION: 500,
+  ERR_QUOTA_UNKNOWN: 503,
   // the set-up
   ERR_CONFIG: 500,
   ERR_NOT_READY: 503,

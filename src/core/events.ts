@@ -28,6 +28,8 @@ export interface StorageEvents {
   system: { reason: string }
   /** `toJSON` could not give a URL and wrote null. */
   unresolved: { disk: string; backend: string; tenant: string | null; key: string; error: unknown }
+  /** An upload was refused because it would not fit into its tenant's quota. All in bytes. */
+  quota: { tenant: string; asked: number; used: number; limit: number }
   /** Something is left that needs a later clean-up. The key is the object's, as far as it is known. */
   leftover: { backend: string; key: string; error: unknown }
   /** The set-up works, but is worth a second look. */

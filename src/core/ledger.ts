@@ -4,6 +4,8 @@ export interface StageEntry {
   readonly objectKey: string
   readonly disk: string
   readonly tenant: string | null
+  /** The most bytes that the object can have, for a quota to set aside; its size, where that is known. */
+  readonly atMost?: number
 }
 
 /** One upload's line in the ledger, from before its first byte until it is stored or given up. */
@@ -28,7 +30,7 @@ export interface StagedUpload {
  * The TypeORM room brings the real one; claims are part of the entity's own transaction there.
  */
 export interface Ledger {
-  /** Writes the line of a new upload; resolves when it is durable. */
+  /** Writes the line of a new upload; resolves when it is durable. @throws ERR_QUOTA_EXCEEDED, ERR_QUOTA_UNKNOWN */
   stage(entry: StageEntry): Promise<StagedUpload>
   /**
    * Removes an object that was uploaded and never claimed by a row. One that is claimed stays.

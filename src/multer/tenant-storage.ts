@@ -80,7 +80,7 @@ class TenantStorage implements StorageEngine {
     const { signal, release } = watchForEnd(req, file.stream, rules)
     try {
       const stored = await runWithTenant(tenantOf(req), () =>
-        receiveFile(this.#storage, file.stream, rules, { name, signal }),
+        receiveFile(this.#storage, file.stream, rules, { name, signal, atMost: lengthOf(req) }),
       )
       return { originalname: name, mimetype: stored.type, size: stored.size, stored }
     } finally {
@@ -105,6 +105,12 @@ function tenantOf(req: Request): string {
     'ERR_TENANT_REQUIRED',
     'This request has no tenant. Mount tenant() before the upload.',
   )
+}
+
+/** Of the whole form, so no file in it is longer. Undefined where the body comes in chunks. */
+function lengthOf(req: Request): number | undefined {
+  const length = req.headers['content-length']
+  return length === undefined ? undefined : Number(length)
 }
 
 function inTenantOf<Args extends unknown[]>(

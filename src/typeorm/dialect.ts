@@ -6,6 +6,8 @@ export interface Dialect {
   /** The primary key, compared byte by byte: two keys that differ in case or accents are two objects. */
   readonly backendColumn: EntitySchemaColumnOptions
   readonly objectKeyColumn: EntitySchemaColumnOptions
+  /** Compared byte by byte too: `acme` and `Acme` are two customers. */
+  readonly tenantColumn: EntitySchemaColumnOptions
   /** Milliseconds since 1970 by the database's clock, so that the clocks of workers do not matter. */
   readonly now: string
   /** The start of an INSERT that may be said twice. */
@@ -23,6 +25,7 @@ export interface Dialect {
 const postgres: Dialect = {
   backendColumn: { type: 'varchar', length: 64, collation: 'C' },
   objectKeyColumn: { type: 'text', collation: 'C' },
+  tenantColumn: { type: 'varchar', length: 64 },
   now: 'CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS bigint)',
   insert: 'INSERT INTO',
   onDuplicate: 'ON CONFLICT (backend, object_key) DO UPDATE SET',
@@ -40,6 +43,7 @@ const mysql: Dialect = {
   // Bytes, not characters: the binary collations of both servers ignore spaces at the end, and "a" is not "a ".
   backendColumn: { type: 'varbinary', length: 64, transformer: bytesAsText },
   objectKeyColumn: { type: 'varbinary', length: 1024, transformer: bytesAsText },
+  tenantColumn: { type: 'varchar', length: 64, charset: 'ascii', collation: 'ascii_bin' },
   now: 'CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)',
   insert: 'INSERT INTO',
   onDuplicate: 'ON DUPLICATE KEY UPDATE',
@@ -52,6 +56,7 @@ const mysql: Dialect = {
 const sqlite: Dialect = {
   backendColumn: { type: 'varchar', length: 64 },
   objectKeyColumn: { type: 'text' },
+  tenantColumn: { type: 'varchar', length: 64 },
   now: "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
   insert: 'INSERT OR IGNORE INTO',
   onDuplicate: 'ON CONFLICT (backend, object_key) DO UPDATE SET',

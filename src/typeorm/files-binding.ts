@@ -9,6 +9,8 @@ import { LedgerSql } from './ledger-sql.js'
 import { LedgerStatements } from './ledger-statements.js'
 import { LEDGER_ENTITY } from './ledger-table.js'
 import { PoolConnection } from './pool-connection.js'
+import type { Quota } from './quota/quota.js'
+import { QuotaGate } from './quota/quota-gate.js'
 import { SharedConnection, TransactionScopes } from './shared-connection.js'
 import { fileSubscribers } from './subscriber.js'
 
@@ -20,6 +22,7 @@ export interface FilesBindingOptions {
   readonly slot: LedgerSlot
   /** In milliseconds. */
   readonly lease: number
+  readonly quota: Quota | undefined
 }
 
 /** The steps of a DataSource's life that get something added; `buildMetadatas` is protected in TypeORM's types. */
@@ -33,7 +36,7 @@ interface Steps {
 export class FilesBinding {
   readonly #options: FilesBindingOptions
   readonly #transactions = new TransactionScopes()
-  #statements: LedgerStatements | undefined
+  #sql: LedgerSql | undefined
   #ledger: DatabaseLedger | undefined
 
   constructor(options: FilesBindingOptions) {
@@ -78,15 +81,18 @@ export class FilesBinding {
     const { storage, dataSource, dialect, lease } = this.#options
     await original.buildMetadatas()
     const entities = bindFileColumns(dataSource, storage, this)
-    const statements = new LedgerStatements(new LedgerSql(dialect, dataSource.getMetadata(LEDGER_ENTITY)))
-    dataSource.subscribers.push(...fileSubscribers(storage, entities, statements, lease))
-    this.#statements = statements
+    const sql = new LedgerSql(dialect, dataSource.getMetadata(LEDGER_ENTITY))
+    dataSource.subscribers.push(...fileSubscribers(storage, entities, new LedgerStatements(sql), lease))
+    this.#sql = sql
   }
 
   async #open(): Promise<void> {
-    const { slot, lease } = this.#options
-    if (this.#statements === undefined) return
-    this.#ledger = new DatabaseLedger(await this.#connect(), this.#statements, lease)
+    const { slot, lease, quota } = this.#options
+    const sql = this.#sql
+    if (sql === undefined) return
+    const connection = await this.#connect()
+    const gate = quota && new QuotaGate(quota, sql)
+    this.#ledger = new DatabaseLedger(connection, new LedgerStatements(sql), lease, gate)
     slot.open(this.#ledger)
   }
 

@@ -14,19 +14,28 @@ export class LedgerStatements {
     return this.#sql.dialect
   }
 
-  /** A new line, pending under a lease of `lease` milliseconds. */
-  stage(entry: StageEntry, lease: number): Statement {
+  /**
+   * A new line, pending under a lease of `lease` milliseconds.
+   *
+   * @param reserved bytes that a quota sets aside for it; null where the tenant has none
+   */
+  stage(entry: StageEntry, lease: number, reserved: number | null): Statement {
     const { now, insert } = this.dialect
     return this.#sql.build(
       p => `${insert} ${this.#sql.table}
-(backend, object_key, disk, tenant, state, expires_at, attempts, created_at, updated_at)
-VALUES (${p(entry.backend)}, ${p(entry.objectKey)}, ${p(entry.disk)}, ${p(entry.tenant)}, 'pending', ${now} + ${p(lease)}, 0, ${now}, ${now})`,
+(backend, object_key, disk, tenant, state, expires_at, reserved, attempts, created_at, updated_at)
+VALUES (${p(entry.backend)}, ${p(entry.objectKey)}, ${p(entry.disk)}, ${p(entry.tenant)}, 'pending', ${now} + ${p(lease)}, ${p(reserved)}, 0, ${now}, ${now})`,
     )
   }
 
-  /** A pending line's lease, begun anew. */
+  /** A pending line's lease, begun anew. What was set aside under one that is over may be somebody else's by now. */
   renew(key: LineKey, lease: number): Statement {
-    return this.#update([key], ['pending'], p => `expires_at = ${this.dialect.now} + ${p(lease)}`)
+    return this.#update(
+      [key],
+      ['pending'],
+      p => `expires_at = ${this.dialect.now} + ${p(lease)}`,
+      () => ` AND (reserved IS NULL OR expires_at > ${this.dialect.now})`,
+    )
   }
 
   recordMultipart(key: LineKey, uploadId: string): Statement {
@@ -38,7 +47,9 @@ VALUES (${p(entry.backend)}, ${p(entry.objectKey)}, ${p(entry.disk)}, ${p(entry.
     return this.#update(
       [key],
       ['pending'],
-      p => `size = ${p(size)}, upload_id = NULL, expires_at = ${this.dialect.now} + ${p(lease)}`,
+      p =>
+        `size = ${p(size)}, reserved = NULL, upload_id = NULL, expires_at = ${this.dialect.now} + ${p(lease)}`,
+      p => ` AND (reserved IS NULL OR (reserved >= ${p(size)} AND expires_at > ${this.dialect.now}))`,
     )
   }
 
@@ -90,11 +101,16 @@ ${onDuplicate} state = 'delete', expires_at = NULL, attempts = 0, error = NULL, 
     })
   }
 
-  #update(keys: readonly LineKey[], from: readonly string[], set: (p: Place) => string): Statement {
+  #update(
+    keys: readonly LineKey[],
+    from: readonly string[],
+    set: (p: Place) => string,
+    and: (p: Place) => string = () => '',
+  ): Statement {
     const states = from.map(state => `'${state}'`).join(', ')
     return this.#sql.build(
       p =>
-        `UPDATE ${this.#sql.table} SET ${set(p)}, updated_at = ${this.dialect.now} WHERE ${whereKeys(keys, p)} AND state IN (${states})`,
+        `UPDATE ${this.#sql.table} SET ${set(p)}, updated_at = ${this.dialect.now} WHERE ${whereKeys(keys, p)} AND state IN (${states})${and(p)}`,
     )
   }
 }

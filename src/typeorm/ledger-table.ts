@@ -16,6 +16,8 @@ export interface LedgerLine {
   state: LedgerState
   /** In bytes; null until the upload is complete. */
   size: number | null
+  /** Bytes that a quota sets aside for a pending line of unknown size. */
+  reserved: number | null
   /** The end of the lease of a pending line, or of the time that a kept one stays. */
   expiresAt: number | null
   /** An open multipart upload. */
@@ -57,9 +59,10 @@ export function ledgerSchema(dialect: Dialect, table: LedgerTableOptions): Entit
       backend: { primary: true, ...dialect.backendColumn },
       objectKey: { primary: true, name: 'object_key', ...dialect.objectKeyColumn },
       disk: word(64),
-      tenant: { ...word(64), nullable: true },
+      tenant: { nullable: true, ...dialect.tenantColumn },
       state: word(8),
       size: { ...number, nullable: true },
+      reserved: { ...number, nullable: true },
       expiresAt: { ...number, nullable: true, name: 'expires_at' },
       uploadId: { type: 'text', nullable: true, name: 'upload_id' },
       attempts: { type: 'int' },

@@ -4,6 +4,7 @@ import { Lease, type LeaseContext } from './lease.js'
 import type { LedgerConnection } from './ledger-connection.js'
 import type { Statement } from './ledger-sql.js'
 import type { LedgerStatements } from './ledger-statements.js'
+import type { QuotaGate } from './quota/quota-gate.js'
 
 /**
  * The ledger in the application's database. What it does here is apart from the application's transactions;
@@ -14,11 +15,21 @@ export class DatabaseLedger implements Ledger {
   readonly #statements: LedgerStatements
   readonly #context: LeaseContext
   readonly #leases = new Set<Lease>()
+  readonly #gate: QuotaGate | undefined
 
-  /** @param lease in milliseconds */
-  constructor(connection: LedgerConnection, statements: LedgerStatements, lease: number) {
+  /**
+   * @param lease in milliseconds
+   * @param gate what uploads must fit through, where tenants have quotas
+   */
+  constructor(
+    connection: LedgerConnection,
+    statements: LedgerStatements,
+    lease: number,
+    gate: QuotaGate | undefined,
+  ) {
     this.#connection = connection
     this.#statements = statements
+    this.#gate = gate
     this.#context = {
       statements,
       length: lease,
@@ -29,7 +40,10 @@ export class DatabaseLedger implements Ledger {
 
   async stage(entry: StageEntry): Promise<StagedUpload> {
     this.#connection.assertCanStage()
-    await this.#run(this.#statements.stage(entry, this.#context.length))
+    const limit = await this.#gate?.limitOf(entry.tenant)
+    const stage = (reserved: number | null) => this.#statements.stage(entry, this.#context.length, reserved)
+    if (limit === undefined) await this.#run(stage(null))
+    else await this.#busy(async () => this.#gate?.enter(this.#connection, entry, limit, stage))
     const lease = new Lease(entry, this.#context)
     this.#leases.add(lease)
     return lease
@@ -49,9 +63,13 @@ export class DatabaseLedger implements Ledger {
     await this.#connection.close()
   }
 
-  async #run(statement: Statement): Promise<number> {
+  #run(statement: Statement): Promise<number> {
+    return this.#busy(() => this.#connection.run(statement))
+  }
+
+  async #busy<T>(work: () => Promise<T>): Promise<T> {
     try {
-      return await this.#connection.run(statement)
+      return await work()
     } catch (cause) {
       if (StorageError.is(cause)) throw cause
       throw new StorageError(

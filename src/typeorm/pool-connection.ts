@@ -1,8 +1,10 @@
-import { DataSource, type DataSourceOptions } from 'typeorm'
+import { DataSource, type DataSourceOptions, type QueryRunner } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import { execute } from './execute.js'
-import type { LedgerConnection } from './ledger-connection.js'
+import type { Ask, LedgerConnection } from './ledger-connection.js'
 import type { Statement } from './ledger-sql.js'
+import { withNamedLock } from './named-lock.js'
+import { OneByOne } from './one-by-one.js'
 
 const POOL_SIZE = 3
 // In milliseconds. An upload rather fails than waits for ever.
@@ -17,6 +19,7 @@ const DEADLINE = 20_000
  */
 export class PoolConnection implements LedgerConnection {
   readonly #dataSource: DataSource
+  readonly #waiting = new OneByOne()
 
   private constructor(dataSource: DataSource) {
     this.#dataSource = dataSource
@@ -28,23 +31,27 @@ export class PoolConnection implements LedgerConnection {
     return new PoolConnection(dataSource)
   }
 
-  async run(statement: Statement): Promise<number> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(busy()), DEADLINE)
-    })
-    try {
-      return await Promise.race([this.#run(statement), late])
-    } finally {
-      clearTimeout(timer)
-    }
+  run(statement: Statement): Promise<number> {
+    return inTime(
+      this.#connected(async runner => {
+        const { hit } = await execute(runner, statement)
+        return hit
+      }),
+    )
   }
 
-  async #run(statement: Statement): Promise<number> {
+  alone<T>(lock: string, work: (ask: Ask) => Promise<T>): Promise<T> {
+    const locked = (runner: QueryRunner) =>
+      withNamedLock(runner, this.#dataSource.options.type, lock, () =>
+        work(statement => execute(runner, statement)),
+      )
+    return inTime(this.#waiting.run(lock, () => this.#connected(locked)))
+  }
+
+  async #connected<T>(work: (runner: QueryRunner) => Promise<T>): Promise<T> {
     const runner = this.#dataSource.createQueryRunner()
     try {
-      const { hit } = await execute(runner, statement)
-      return hit
+      return await work(runner)
     } finally {
       await runner.release()
     }
@@ -54,6 +61,18 @@ export class PoolConnection implements LedgerConnection {
 
   async close(): Promise<void> {
     if (this.#dataSource.isInitialized) await this.#dataSource.destroy()
+  }
+}
+
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(busy()), DEADLINE)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
   }
 }
 

@@ -2,9 +2,10 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm'
 import { StorageError } from '../core/errors.js'
-import { execute } from './execute.js'
-import type { LedgerConnection } from './ledger-connection.js'
+import { execute, type Outcome } from './execute.js'
+import type { Ask, LedgerConnection } from './ledger-connection.js'
 import type { Statement } from './ledger-sql.js'
+import { OneByOne } from './one-by-one.js'
 
 // In milliseconds.
 const MAX_WAIT = 5000
@@ -21,6 +22,7 @@ interface Scope {
 export class SharedConnection implements LedgerConnection {
   readonly #runner: QueryRunner
   readonly #transactions: TransactionScopes
+  readonly #waiting = new OneByOne()
 
   constructor(dataSource: DataSource, transactions: TransactionScopes) {
     this.#runner = dataSource.createQueryRunner()
@@ -34,14 +36,24 @@ export class SharedConnection implements LedgerConnection {
    * @throws ERR_LEDGER_BUSY
    */
   async run(statement: Statement): Promise<number> {
+    const { hit } = await this.#settled(statement)
+    return hit
+  }
+
+  /** One process has the database, so it is enough to wait for one another here. */
+  alone<T>(lock: string, work: (ask: Ask) => Promise<T>): Promise<T> {
+    return this.#waiting.run(lock, () => work(statement => this.#settled(statement)))
+  }
+
+  async #settled(statement: Statement): Promise<Outcome> {
     const deadline = performance.now() + MAX_WAIT
     for (;;) {
       while (this.#runner.isTransactionActive) {
         if (performance.now() > deadline) throw busy()
         await sleep(PAUSE)
       }
-      const { hit } = await execute(this.#runner, statement)
-      if (!this.#runner.isTransactionActive) return hit
+      const outcome = await execute(this.#runner, statement)
+      if (!this.#runner.isTransactionActive) return outcome
     }
   }
 

@@ -4,6 +4,7 @@ import type { Storage } from '../core/storage.js'
 import { dialectOf } from './dialect.js'
 import { FilesBinding } from './files-binding.js'
 import { LEDGER_ENTITY, type LedgerTableOptions, ledgerSchema } from './ledger-table.js'
+import { Quota, type QuotaOption } from './quota/quota.js'
 
 /** How {@link withFiles} binds a DataSource. */
 export interface WithFilesOptions {
@@ -15,6 +16,11 @@ export interface WithFilesOptions {
    * How long an uploaded file waits for its row, in seconds. While bytes flow the lease is renewed. Default: 900.
    */
   lease?: number
+  /**
+   * How much each tenant may keep on this DataSource's files: bytes, text such as `10gb`, or a function by tenant.
+   * Default: no limit.
+   */
+  quota?: QuotaOption
 }
 
 const DEFAULT_LEASE = 900
@@ -42,11 +48,12 @@ export function withFiles<D extends DataSource>(
   assertFree(dataSource)
   const dialect = dialectOf(dataSource)
   const lease = leaseOf(options)
+  const quota = options.quota === undefined ? undefined : new Quota(options.quota)
   const schema = ledgerSchema(dialect, options.table ?? {})
   const slot = storage.ledgers.register(options.ledger ?? 'default')
   dataSource.setOptions({ entities: withLedger(dataSource.options.entities, schema) })
   Object.defineProperty(dataSource, BOUND, { value: true })
-  new FilesBinding({ storage, dataSource, dialect, slot, lease }).attach()
+  new FilesBinding({ storage, dataSource, dialect, slot, lease, quota }).attach()
   return dataSource
 }
 

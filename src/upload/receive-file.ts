@@ -22,6 +22,8 @@ const FOR_EVER = 'public, max-age=31536000, immutable'
 /** What the sender says of the file. */
 export interface IncomingFile {
   name: string
+  /** More bytes than these will not come, for example the Content-Length of the request. Default: nobody knows. */
+  atMost?: number
   signal?: AbortSignal
 }
 
@@ -47,7 +49,7 @@ export async function receiveFile(
   const release = tie(source, meter, abort, incoming.signal, deadline)
   try {
     await disk.ready()
-    return await store(storage, disk, rules, incoming.name, meter, abort.signal)
+    return await store(storage, disk, rules, incoming, meter, abort.signal)
   } catch (error) {
     throw firstCause(error, abort.signal)
   } finally {
@@ -59,7 +61,7 @@ async function store(
   storage: Storage,
   disk: Disk,
   rules: ResolvedRules,
-  name: string,
+  { name, atMost = rules.maxSize }: IncomingFile,
   meter: Meter,
   signal: AbortSignal,
 ): Promise<StoredFile> {
@@ -77,6 +79,7 @@ async function store(
       () => meter.size,
       {
         contentType: type,
+        atMost: head.isAll ? head.bytes.length : Math.min(rules.maxSize, atMost),
         ...storedHeaders(disk, type, name),
         signal,
       },

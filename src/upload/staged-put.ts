@@ -8,6 +8,12 @@ import type { StagedUpload } from '../core/ledger.js'
 import type { Storage } from '../core/storage.js'
 import type { FileAddress } from '../core/stored-file.js'
 
+/** How {@link putStaged} stores. */
+export interface StagedPutOptions extends PutOptions {
+  /** The most bytes that the body can have; a quota sets them aside. */
+  atMost: number
+}
+
 /**
  * Stores one object between two lines of the ledger: pending before its first byte, confirmed after the
  * backend's answer. Whatever happens in between, the object is known to the ledger or gone.
@@ -21,10 +27,10 @@ export async function putStaged(
   address: FileAddress,
   body: PutBody,
   sizeOf: () => number,
-  options: PutOptions,
+  { atMost, ...options }: StagedPutOptions,
 ): Promise<string | undefined> {
   const { backend, tenant } = address
-  const entry = { backend, objectKey: disk.objectKey(address), disk: disk.name, tenant }
+  const entry = { backend, objectKey: disk.objectKey(address), disk: disk.name, tenant, atMost }
   const staged = await storage.ledgers.of(tenant).stage(entry)
   const version = await put(disk, address, body, sizeOf, options, staged)
   try {

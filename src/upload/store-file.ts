@@ -34,7 +34,8 @@ export async function storeFile(
   // For what may still fail in it when nobody reads it any more, such as the opening of a missing file.
   source.on('error', ignore)
   try {
-    return await receiveFile(storage, source, resolveRules(rules), options)
+    const atMost = body instanceof Uint8Array ? body.length : undefined
+    return await receiveFile(storage, source, resolveRules(rules), { ...options, atMost })
   } finally {
     source.destroy()
     if (source.closed) source.off('error', ignore)

@@ -1,0 +1,33 @@
+import type { LedgerSql, Statement } from '../ledger-sql.js'
+
+/** Of a pending line those that are set aside for it, until its size is known. */
+const BYTES = 'COALESCE(size, reserved, 0)'
+
+/** The statements that count what tenants have. */
+export class UsageStatements {
+  readonly #sql: LedgerSql
+
+  constructor(sql: LedgerSql) {
+    this.#sql = sql
+  }
+
+  /**
+   * What the quota counts, in bytes, as `used`: files of rows, files that are kept, uploads under a lease, and
+   * complete ones that wait for their row or for the reaper. An upload that died counts until its lease is over.
+   */
+  used(tenant: string): Statement {
+    const { now } = this.#sql.dialect
+    return this.#sql.build(
+      p => `SELECT COALESCE(SUM(${BYTES}), 0) AS used FROM ${this.#sql.table} WHERE tenant = ${p(tenant)}
+AND (state IN ('attached', 'kept') OR (state = 'pending' AND (size IS NOT NULL OR expires_at > ${now})))`,
+    )
+  }
+
+  /** Files and bytes by disk and state. */
+  parts(tenant: string): Statement {
+    return this.#sql.build(
+      p => `SELECT disk, state, COUNT(*) AS files, COALESCE(SUM(${BYTES}), 0) AS bytes FROM ${this.#sql.table}
+WHERE tenant = ${p(tenant)} GROUP BY disk, state ORDER BY disk, state`,
+    )
+  }
+}
