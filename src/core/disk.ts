@@ -82,7 +82,7 @@ export class Disk {
       const driver = await this.#driverToWrite(address)
       const kept = this.#kept(address, driver, { storageClass, encryption })
       const stored = await driver.put(address.key, body, { ...rest, ...headers, ...kept, ifNoneMatch })
-      if (ifNoneMatch === undefined) await this.#purge(address)
+      if (ifNoneMatch === undefined) await this.purge(address.backend, this.objectKey(address))
       return { ...address, ...stored }
     } finally {
       endBody(body)
@@ -105,7 +105,7 @@ export class Disk {
   async delete(target: string | FileAddress, options?: OperationOptions): Promise<void> {
     const address = this.address(target, 'delete')
     await (await this.#driverToWrite(address)).delete(address.key, options)
-    await this.#purge(address)
+    await this.purge(address.backend, this.objectKey(address))
   }
 
   /**
@@ -126,7 +126,7 @@ export class Disk {
       await assertAbsent(() => driver.head(toKey, { signal }), { operation: 'copy', key: toKey })
     await driver.copy(address.key, toKey, { signal, ...this.#kept(address, driver, options) })
     const copy = { ...address, key: toKey }
-    if (this.options.overwrite === 'allow') await this.#purge(copy)
+    if (this.options.overwrite === 'allow') await this.purge(copy.backend, this.objectKey(copy))
     return copy
   }
 
@@ -241,13 +241,17 @@ export class Disk {
     return this.#driver(address)
   }
 
-  /** What the CDN still holds of an object that was replaced or deleted. Its failure is no failure of that. */
-  async #purge(address: FileAddress): Promise<void> {
-    const objectKey = this.objectKey(address)
+  /**
+   * Drops what the CDN still holds of an object that was replaced or deleted. Its failure is no failure of that: it
+   * is the event `leftover`.
+   *
+   * @internal
+   */
+  async purge(backend: string, objectKey: string): Promise<void> {
     try {
-      await this.#urls.purge(address.backend, objectKey)
+      await this.#urls.purge(backend, objectKey)
     } catch (error) {
-      publish('leftover', { backend: address.backend, key: objectKey, error })
+      publish('leftover', { backend, key: objectKey, error })
     }
   }
 

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import type { StorageError } from './errors.js'
 
 /**
  * The contract between the library and one kind of storage. A driver knows keys, never tenants. It is small on
@@ -34,6 +35,25 @@ export interface Driver {
 
   /** Deletes an object. One that is not there is no error. */
   delete(key: string, options?: OperationOptions): Promise<void>
+
+  /**
+   * Deletes many objects with few requests, however many keys there are. Absent where the storage has no such
+   * request; the library then deletes them one by one, some at a time.
+   *
+   * @returns the keys that could not be deleted, each with its reason; one that is not there is none of them
+   */
+  deleteMany?(keys: readonly string[], options?: OperationOptions): Promise<readonly DeleteFailure[]>
+
+  /**
+   * The uploads in parts that were begun and neither completed nor aborted: their bytes are kept, and paid for.
+   * Absent where the storage drops them by itself, or cannot say which there are.
+   *
+   * @param prefix as for `list`
+   */
+  listUploads?(prefix: string, options?: OperationOptions): AsyncIterable<OpenUpload>
+
+  /** Ends an upload in parts and drops what came of it. One that is over already is no error. */
+  abortUpload?(key: string, id: string, options?: OperationOptions): Promise<void>
 
   /**
    * All objects whose key starts with `prefix`, in the order of the keys' UTF-8 bytes.
@@ -180,6 +200,19 @@ export interface ObjectEntry {
   /** In bytes. */
   size: number
   lastModified: Date
+}
+
+/** A key that `deleteMany` could not delete. */
+export interface DeleteFailure {
+  readonly key: string
+  readonly error: StorageError
+}
+
+/** An upload in parts that is under way, or was left behind. */
+export interface OpenUpload {
+  readonly key: string
+  /** As `onMultipart` was told. */
+  readonly id: string
 }
 
 export interface SignUrlOptions {

@@ -32,6 +32,25 @@ export interface StorageEvents {
   quota: { tenant: string; asked: number; used: number; limit: number }
   /** Something is left that needs a later clean-up. The key is the object's, as far as it is known. */
   leftover: { backend: string; key: string; error: unknown }
+  /** The reaper has been through one ledger: how it went, and how far behind it is. */
+  reaper: {
+    /** The name given to `withFiles`. */
+    ledger: string
+    /** Lines that were taken up. */
+    taken: number
+    /** Objects that are deleted. */
+    deleted: number
+    /** Lines whose object could not be deleted now; they are tried again later, or are dead. */
+    failed: number
+    /** Lines that wait for `retryDead`, all in all. */
+    dead: number
+    /** Lines that are due and still there. */
+    backlog: number
+    /** How long the oldest of the backlog has been due, in seconds. */
+    lag: number
+    /** Why the reaper could not go on; then the numbers are of what came before. */
+    error?: unknown
+  }
   /** The set-up works, but is worth a second look. */
   warning: { code: string; message: string }
 }

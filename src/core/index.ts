@@ -15,6 +15,7 @@ export type { DiskOptions } from './disk-options.js'
 export type {
   ByteRange,
   CopyOptions,
+  DeleteFailure,
   Driver,
   DriverCapabilities,
   EncryptionAlgorithm,
@@ -24,6 +25,7 @@ export type {
   ObjectEncryption,
   ObjectEntry,
   ObjectInfo,
+  OpenUpload,
   OperationOptions,
   PutBody,
   PutOptions,

@@ -37,6 +37,11 @@ export class LedgerRegistry {
     }
   }
 
+  /** Those whose database is connected, by name. */
+  get open(): readonly { readonly name: string; readonly ledger: Ledger }[] {
+    return [...this.#slots].flatMap(([name, ledger]) => (ledger === undefined ? [] : [{ name, ledger }]))
+  }
+
   /** @throws ERR_LEDGER_NOT_READY while the database of the ledger is not connected */
   of(tenant: string | null): Ledger {
     if (this.#slots.size === 0) return nullLedger

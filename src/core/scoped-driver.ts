@@ -1,9 +1,11 @@
 import { endBody } from './body.js'
 import type {
   CopyOptions,
+  DeleteFailure,
   Driver,
   GetOptions,
   ObjectEntry,
+  OpenUpload,
   OperationOptions,
   PutBody,
   PutOptions,
@@ -44,6 +46,19 @@ export function scopeDriver(driver: Driver, prefix: string): Driver {
     get: async (key: string, options?: GetOptions) => driver.get(inside(key), options),
     head: async (key: string, options?: OperationOptions) => driver.head(inside(key), options),
     delete: async (key: string, options?: OperationOptions) => driver.delete(inside(key), options),
+    deleteMany:
+      driver.deleteMany &&
+      (async (keys: readonly string[], options?: OperationOptions) => {
+        const failures = (await driver.deleteMany?.(keys.map(inside), options)) ?? []
+        return failures.map(failure => outside<DeleteFailure>(prefix, failure))
+      }),
+    listUploads:
+      driver.listUploads &&
+      ((below: string, options?: OperationOptions) => uploadsBelow(driver, prefix, below, options)),
+    abortUpload:
+      driver.abortUpload &&
+      (async (key: string, id: string, options?: OperationOptions) =>
+        driver.abortUpload?.(inside(key), id, options)),
     copy: async (from: string, to: string, options?: CopyOptions) =>
       driver.copy(inside(from), inside(to), options),
     list: (below: string, options?: OperationOptions) => listBelow(driver, prefix, below, options),
@@ -67,8 +82,25 @@ async function* listBelow(
 ): AsyncGenerator<ObjectEntry> {
   assertListPrefix(below)
   for await (const entry of driver.list(prefix + below, options)) {
-    yield { ...entry, key: entry.key.slice(prefix.length) }
+    yield outside(prefix, entry)
   }
+}
+
+async function* uploadsBelow(
+  driver: Driver,
+  prefix: string,
+  below: string,
+  options?: OperationOptions,
+): AsyncGenerator<OpenUpload> {
+  assertListPrefix(below)
+  for await (const upload of driver.listUploads?.(prefix + below, options) ?? []) {
+    yield outside(prefix, upload)
+  }
+}
+
+/** The same with the key as the caller knows it. */
+function outside<T extends { readonly key: string }>(prefix: string, entry: T): T {
+  return { ...entry, key: entry.key.slice(prefix.length) }
 }
 
 function sign(driver: Driver, objectKey: string, options: SignUrlOptions): string {

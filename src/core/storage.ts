@@ -212,6 +212,16 @@ export class Storage implements StoredFileHome {
     return { driver: await this.#backends.open(address.backend), objectKey }
   }
 
+  /**
+   * A whole backend with the files of all tenants, for the reaper. It never is one of another environment.
+   *
+   * @internal
+   */
+  async openForReaper(backend: string): Promise<Driver> {
+    await this.#environment?.assertOurs(backend)
+    return this.#backends.open(backend)
+  }
+
   /** @internal */
   urlOf(file: StoredFileData): string {
     return this.disk(file.disk).url(file)

@@ -1,11 +1,13 @@
 import type {
   CopyOptions,
+  DeleteFailure,
   Driver,
   DriverCapabilities,
   GetOptions,
   GetResult,
   ObjectEntry,
   ObjectInfo,
+  OpenUpload,
   OperationOptions,
   PutBody,
   PutOptions,
@@ -90,6 +92,21 @@ export class SpyDriver implements Driver {
   async delete(key: string, options?: OperationOptions): Promise<void> {
     this.#note('delete', [key], options)
     return this.memory.delete(key, options)
+  }
+
+  async deleteMany(keys: readonly string[], options?: OperationOptions): Promise<DeleteFailure[]> {
+    this.#note('deleteMany', [...keys], options)
+    for (const key of keys) await this.memory.delete(key, options)
+    return []
+  }
+
+  async *listUploads(prefix: string, options?: OperationOptions): AsyncGenerator<OpenUpload> {
+    this.#note('listUploads', [prefix], options)
+    for await (const { key } of this.memory.list(prefix, options)) yield { key, id: 'an upload' }
+  }
+
+  async abortUpload(key: string, id: string, options?: OperationOptions): Promise<void> {
+    this.#note('abortUpload', [key], { id, ...options })
   }
 
   async copy(from: string, to: string, options?: CopyOptions): Promise<void> {

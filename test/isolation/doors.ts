@@ -85,6 +85,10 @@ export const DOORS: Record<string, Record<string, Door | readonly Door[]>> = {
     },
     assertWritable: { by: 'caller', call: ({ disk }) => disk.assertWritable() },
     ready: { by: 'caller', call: ({ disk }) => disk.ready() },
+    purge: {
+      by: 'nothing',
+      because: 'It tells a CDN to forget its copy of an object; nothing is read or changed.',
+    },
     readyUrls: {
       by: 'nothing',
       because: 'It loads the signer of a CDN at start-up, before there is any tenant.',
@@ -100,6 +104,10 @@ export const DOORS: Record<string, Record<string, Door | readonly Door[]>> = {
     openServed: {
       by: 'nothing',
       because: 'It opens what a verified address names, and verifyUrl has its own row.',
+    },
+    openForReaper: {
+      by: 'nothing',
+      because: 'The reaper deletes what its ledger has given up, of all tenants; no caller names a key.',
     },
     verifyUrl: { by: 'tail', call: ({ storage }, tail) => storage.verifyUrl(tail) },
     urlOf: { by: 'address', asks: 'signedUrl', call: (at, from) => at.storage.urlOf(fileAt(at, from)) },
@@ -129,6 +137,9 @@ export const DOORS: Record<string, Record<string, Door | readonly Door[]>> = {
     get: { by: 'key', call: async ({ scoped }, from) => text((await scoped.get(from)).body) },
     head: { by: 'key', call: ({ scoped }, from) => scoped.head(from) },
     delete: { by: 'key', call: ({ scoped }, from) => scoped.delete(from) },
+    deleteMany: { by: 'key', call: ({ scoped }, from) => scoped.deleteMany?.([from]) },
+    listUploads: { by: 'prefix', call: ({ scoped }, below) => keysIn(scoped.listUploads?.(below) ?? none()) },
+    abortUpload: { by: 'key', call: ({ scoped }, key) => scoped.abortUpload?.(key, 'an upload') },
     copy: [
       { by: 'key', call: ({ scoped }, from) => scoped.copy(from, `copy-${randomUUID()}.txt`) },
       { by: 'key', on: 'free', call: ({ scoped }, to) => scoped.copy('a.txt', to) },
@@ -188,6 +199,8 @@ export function methodsOf(prototype: object): string[] {
   const inherited = methodsOf(Object.getPrototypeOf(prototype))
   return [...Object.getOwnPropertyNames(prototype).filter(name => name !== 'constructor'), ...inherited]
 }
+
+async function* none(): AsyncGenerator<{ key: string }> {}
 
 export async function keysIn(entries: AsyncIterable<{ key: string }>): Promise<string[]> {
   const keys: string[] = []
