@@ -23,26 +23,39 @@ export function fileOf({ name, type, magic, size }) {
 }
 
 /**
- * Uploads a file so many times.
+ * Connections to a server. They are opened before anything is measured: Node takes one new connection in each turn of
+ * its event loop, so under load some would wait for seconds.
+ */
+export async function openClient(port, connections) {
+  const sockets = Array.from({ length: connections }, () => connect(port, '127.0.0.1').setNoDelay(true))
+  await Promise.all(sockets.map(socket => once(socket, 'connect')))
+  for (const socket of sockets)
+    socket.setTimeout(PATIENCE, () => socket.destroy(new Error('The server fell silent.')))
+  return {
+    uploadAll: (file, count) => uploadAll(sockets, port, file, count),
+    close() {
+      for (const socket of sockets) socket.destroy()
+    },
+  }
+}
+
+/**
+ * Uploads a file so many times, one after the other on each connection.
  *
  * @returns seconds in all, and the milliseconds of each request from its first byte to the end of its answer
  */
-export async function uploadAll(port, file, { count, connections }) {
+async function uploadAll(sockets, port, file, count) {
   const latencies = []
   let begun = 0
-  const worker = async () => {
-    const socket = connect(port, '127.0.0.1').setNoDelay(true)
-    socket.setTimeout(PATIENCE, () => socket.destroy(new Error('The server fell silent.')))
-    await once(socket, 'connect')
+  const uploadOn = async socket => {
     while (begun++ < count) {
       const start = performance.now()
       await upload(socket, port, file)
       latencies.push(performance.now() - start)
     }
-    socket.destroy()
   }
   const start = performance.now()
-  await Promise.all(Array.from({ length: Math.min(connections, count) }, worker))
+  await Promise.all(sockets.map(uploadOn))
   return { seconds: (performance.now() - start) / 1000, latencies }
 }
 

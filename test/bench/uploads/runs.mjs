@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { printTable, show } from '../measure.mjs'
-import { fileOf, uploadAll } from './client.mjs'
+import { fileOf, openClient } from './client.mjs'
 import { engines } from './engines.mjs'
 
 const [KIB, MIB] = [1024, 1024 * 1024]
@@ -17,9 +17,12 @@ const pdf = { name: 'scan.pdf', type: 'application/pdf', magic: Buffer.from('%PD
 const mp4 = { name: 'film.mp4', type: 'video/mp4', magic: Buffer.from('\0\0\0\x20ftypisom\0\0\x02\0') }
 const SMALL = { ...jpeg, size: 100 * KIB }
 
-/** The kinds of load. Every warm-up begins with 300 small files. */
+/** Small files before all else. */
+const WARM_UP = 300
+
+/** The kinds of load. */
 export const workloads = {
-  small: { title: '100 KiB, 64 at once', file: SMALL, count: 600, connections: 64, slow: FAST },
+  small: { title: '100 KiB, 64 at once', file: SMALL, count: 600, connections: 64, slow: FAST, warmUp: 0 },
   medium: {
     title: '10 MiB, 8 at once',
     file: { ...pdf, size: 10 * MIB },
@@ -54,22 +57,23 @@ async function start(file, args, options = {}) {
     AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
   }
   const child = fork(fileURLToPath(file), args, { env, ...options })
-  const [{ port }] = await Promise.race([once(child, 'message'), failureOf(child)])
-  const ask = async message => {
+  const end = once(child, 'exit')
+  const failure = end.then(([code]) =>
+    Promise.reject(new Error(`A process of the benchmark ended with ${code}.`)),
+  )
+  failure.catch(() => {}) // also when it ends in order
+  const heard = async () => (await Promise.race([once(child, 'message'), failure]))[0]
+  const { port } = await heard()
+  const ask = message => {
+    const answer = heard()
     child.send(message)
-    const [answer] = await Promise.race([once(child, 'message'), failureOf(child)])
     return answer
   }
   const stop = async () => {
-    child.disconnect()
-    await once(child, 'exit')
+    if (child.connected) child.disconnect()
+    await end
   }
   return { port, ask, stop }
-}
-
-async function failureOf(child) {
-  const [code] = await once(child, 'exit')
-  throw new Error(`A process of the benchmark ended with ${code}.`)
 }
 
 /**
@@ -100,13 +104,15 @@ async function run(variant, workload, files, s3, context) {
   const app = await start(new URL('./app.mjs', import.meta.url), [variant, JSON.stringify(context)], {
     execArgv,
   })
+  let client
   try {
-    const { count, connections, warmUp = 0 } = workload
-    await uploadAll(app.port, files.small, { count: 300, connections })
-    await uploadAll(app.port, files.own, { count: warmUp, connections })
+    const { count, connections, warmUp } = workload
+    client = await openClient(app.port, connections)
+    await client.uploadAll(files.small, WARM_UP)
+    await client.uploadAll(files.own, warmUp)
     await s3.ask({ slow: workload.slow })
     const before = await app.ask({ ask: 'start' })
-    const { seconds, latencies } = await uploadAll(app.port, files.own, { count, connections })
+    const { seconds, latencies } = await client.uploadAll(files.own, count)
     const after = await app.ask({ ask: 'end' })
     assertStored(variant, workload, await s3.ask({ slow: FAST }))
     latencies.sort((a, b) => a - b)
@@ -122,6 +128,7 @@ async function run(variant, workload, files, s3, context) {
       above: after.peak - before.resident,
     }
   } finally {
+    client?.close()
     await app.stop()
   }
 }
