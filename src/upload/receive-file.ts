@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { abortError, bodyError } from '../core/abort.js'
 import { contentDisposition } from '../core/content-disposition.js'
-import type { Disk } from '../core/disk.js'
+import type { Disk, StoredObject } from '../core/disk.js'
 import { StorageError } from '../core/errors.js'
 import { publish } from '../core/events.js'
 import { assertFileName } from '../core/file-name.js'
@@ -23,6 +23,8 @@ const FOR_EVER = 'public, max-age=31536000, immutable'
 export interface IncomingFile {
   name: string
   signal?: AbortSignal
+  /** Told what the backend says of the object, once it is stored for good. */
+  onStored?: (object: StoredObject) => void
 }
 
 /**
@@ -47,7 +49,7 @@ export async function receiveFile(
   const release = tie(source, meter, abort, incoming.signal, deadline)
   try {
     await disk.ready()
-    return await store(storage, disk, rules, incoming.name, meter, abort.signal)
+    return await store(storage, disk, rules, incoming, meter, abort.signal)
   } catch (error) {
     throw firstCause(error, abort.signal)
   } finally {
@@ -59,7 +61,7 @@ async function store(
   storage: Storage,
   disk: Disk,
   rules: ResolvedRules,
-  name: string,
+  { name, onStored }: IncomingFile,
   meter: Meter,
   signal: AbortSignal,
 ): Promise<StoredFile> {
@@ -69,7 +71,7 @@ async function store(
   assertAccepted(rules, type, head)
   const address = disk.address(newFileKey(rules.folder, randomUUID(), extensionFor(type, name)), 'put')
   try {
-    const version = await putStaged(
+    const object = await putStaged(
       storage,
       disk,
       address,
@@ -81,8 +83,9 @@ async function store(
         signal,
       },
     )
-    const facts = { name, size: meter.size, type, sha256: meter.sha256(), version }
+    const facts = { name, size: meter.size, type, sha256: meter.sha256(), version: object.version }
     const file = mintStoredFile({ home: storage, column: rules }, { ...address, ...facts })
+    onStored?.(object)
     publish('upload', eventOf(address, meter.size, type))
     return file
   } catch (error) {
