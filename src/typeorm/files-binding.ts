@@ -5,10 +5,13 @@ import type { Dialect } from './dialect.js'
 import { bindFileColumns } from './file-metadata.js'
 import { DatabaseLedger } from './ledger.js'
 import type { LedgerConnection } from './ledger-connection.js'
-import { LedgerSql } from './ledger-sql.js'
+import { LedgerSql, type LineKey } from './ledger-sql.js'
 import { LedgerStatements } from './ledger-statements.js'
 import { LEDGER_ENTITY } from './ledger-table.js'
 import { PoolConnection } from './pool-connection.js'
+import { LedgerReaper } from './reaper/ledger-reaper.js'
+import { ReapStatements } from './reaper/reap-statements.js'
+import { ReleasedFiles } from './reaper/released-files.js'
 import { SharedConnection, TransactionScopes } from './shared-connection.js'
 import { fileSubscribers } from './subscriber.js'
 
@@ -20,6 +23,7 @@ export interface FilesBindingOptions {
   readonly slot: LedgerSlot
   /** In milliseconds. */
   readonly lease: number
+  readonly reap: 'after-commit' | 'later'
 }
 
 /** The steps of a DataSource's life that get something added; `buildMetadatas` is protected in TypeORM's types. */
@@ -33,7 +37,7 @@ interface Steps {
 export class FilesBinding {
   readonly #options: FilesBindingOptions
   readonly #transactions = new TransactionScopes()
-  #statements: LedgerStatements | undefined
+  #sql: LedgerSql | undefined
   #ledger: DatabaseLedger | undefined
 
   constructor(options: FilesBindingOptions) {
@@ -78,16 +82,24 @@ export class FilesBinding {
     const { storage, dataSource, dialect, lease } = this.#options
     await original.buildMetadatas()
     const entities = bindFileColumns(dataSource, storage, this)
-    const statements = new LedgerStatements(new LedgerSql(dialect, dataSource.getMetadata(LEDGER_ENTITY)))
-    dataSource.subscribers.push(...fileSubscribers(storage, entities, statements, lease))
-    this.#statements = statements
+    const sql = new LedgerSql(dialect, dataSource.getMetadata(LEDGER_ENTITY))
+    const released = new ReleasedFiles(keys => this.#reapSoon(keys))
+    const statements = new LedgerStatements(sql)
+    dataSource.subscribers.push(...fileSubscribers(storage, entities, statements, lease, released))
+    this.#sql = sql
   }
 
   async #open(): Promise<void> {
-    const { slot, lease } = this.#options
-    if (this.#statements === undefined) return
-    this.#ledger = new DatabaseLedger(await this.#connect(), this.#statements, lease)
+    const { storage, slot, lease } = this.#options
+    if (this.#sql === undefined) return
+    const connection = await this.#connect()
+    const reaper = new LedgerReaper(storage, connection, new ReapStatements(this.#sql))
+    this.#ledger = new DatabaseLedger(connection, new LedgerStatements(this.#sql), lease, reaper)
     slot.open(this.#ledger)
+  }
+
+  #reapSoon(keys: readonly LineKey[]): void {
+    if (this.#options.reap === 'after-commit') this.#ledger?.reaper.soon(keys)
   }
 
   async #connect(): Promise<LedgerConnection> {

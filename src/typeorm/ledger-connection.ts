@@ -1,9 +1,18 @@
+import type { Outcome } from './execute.js'
 import type { Statement } from './ledger-sql.js'
+
+/** Runs one statement of a group. */
+export type Run = (statement: Statement) => Promise<Outcome>
 
 /** The ledger's way to its database, apart from the application's transactions. */
 export interface LedgerConnection {
   /** Runs a statement on its own, and returns when it is durable: how many lines it hit. */
   run(statement: Statement): Promise<number>
+  /**
+   * Runs statements as one transaction at READ COMMITTED, anew after a deadlock. On SQLite each stands on its own,
+   * and is said twice where a stranger's transaction came in between: write them so that this does no harm.
+   */
+  together<T>(work: (run: Run) => Promise<T>): Promise<T>
   /** @throws ERR_STAGE_IN_TRANSACTION where a new line would share the fate of an open transaction */
   assertCanStage(): void
   close(): Promise<void>

@@ -1,22 +1,31 @@
-import { StorageError } from '../core/errors.js'
 import type { Ledger, StagedUpload, StageEntry } from '../core/ledger.js'
 import { Lease, type LeaseContext } from './lease.js'
+import { orBusy } from './ledger-busy.js'
 import type { LedgerConnection } from './ledger-connection.js'
 import type { Statement } from './ledger-sql.js'
 import type { LedgerStatements } from './ledger-statements.js'
+import type { LedgerReaper } from './reaper/ledger-reaper.js'
 
 /**
  * The ledger in the application's database. What it does here is apart from the application's transactions;
  * claims are part of them, and made by the entity hooks.
  */
 export class DatabaseLedger implements Ledger {
+  /** Deletes what this ledger has given up. */
+  readonly reaper: LedgerReaper
   readonly #connection: LedgerConnection
   readonly #statements: LedgerStatements
   readonly #context: LeaseContext
   readonly #leases = new Set<Lease>()
 
   /** @param lease in milliseconds */
-  constructor(connection: LedgerConnection, statements: LedgerStatements, lease: number) {
+  constructor(
+    connection: LedgerConnection,
+    statements: LedgerStatements,
+    lease: number,
+    reaper: LedgerReaper,
+  ) {
+    this.reaper = reaper
     this.#connection = connection
     this.#statements = statements
     this.#context = {
@@ -43,25 +52,14 @@ export class DatabaseLedger implements Ledger {
     await this.#run(this.#statements.forget(key))
   }
 
-  /** Ends the renewals: what is being uploaded now ends with its lease. */
+  /** Ends the renewals, so that what is being uploaded now ends with its lease; and the reaper's work. */
   async close(): Promise<void> {
     for (const lease of this.#leases) lease.leave()
+    await this.reaper.close()
     await this.#connection.close()
   }
 
-  async #run(statement: Statement): Promise<number> {
-    try {
-      return await this.#connection.run(statement)
-    } catch (cause) {
-      if (StorageError.is(cause)) throw cause
-      throw new StorageError(
-        'ERR_LEDGER_BUSY',
-        'The database of the file ledger did not take the statement.',
-        {
-          operation: 'ledger',
-          cause,
-        },
-      )
-    }
+  #run(statement: Statement): Promise<number> {
+    return orBusy(this.#connection.run(statement))
   }
 }

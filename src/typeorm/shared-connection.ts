@@ -2,8 +2,8 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm'
 import { StorageError } from '../core/errors.js'
-import { execute } from './execute.js'
-import type { LedgerConnection } from './ledger-connection.js'
+import { execute, type Outcome } from './execute.js'
+import type { LedgerConnection, Run } from './ledger-connection.js'
 import type { Statement } from './ledger-sql.js'
 
 // In milliseconds.
@@ -27,21 +27,28 @@ export class SharedConnection implements LedgerConnection {
     this.#transactions = transactions
   }
 
+  /** @throws ERR_LEDGER_BUSY */
+  async run(statement: Statement): Promise<number> {
+    return (await this.#execute(statement)).hit
+  }
+
+  together<T>(work: (run: Run) => Promise<T>): Promise<T> {
+    return work(statement => this.#execute(statement))
+  }
+
   /**
    * A transaction may begin between the look and the statement. Every statement of the ledger can be said twice,
    * so it is repeated until no transaction was around.
-   *
-   * @throws ERR_LEDGER_BUSY
    */
-  async run(statement: Statement): Promise<number> {
+  async #execute(statement: Statement): Promise<Outcome> {
     const deadline = performance.now() + MAX_WAIT
     for (;;) {
       while (this.#runner.isTransactionActive) {
         if (performance.now() > deadline) throw busy()
         await sleep(PAUSE)
       }
-      const { hit } = await execute(this.#runner, statement)
-      if (!this.#runner.isTransactionActive) return hit
+      const outcome = await execute(this.#runner, statement)
+      if (!this.#runner.isTransactionActive) return outcome
     }
   }
 

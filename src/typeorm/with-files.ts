@@ -15,6 +15,11 @@ export interface WithFilesOptions {
    * How long an uploaded file waits for its row, in seconds. While bytes flow the lease is renewed. Default: 900.
    */
   lease?: number
+  /**
+   * When the bytes of replaced and removed files are deleted. `after-commit`: at once, by the process that committed,
+   * behind its back; `later`: by {@link startReaper} alone, for example in a worker. Default: `after-commit`.
+   */
+  reap?: 'after-commit' | 'later'
 }
 
 const DEFAULT_LEASE = 900
@@ -46,7 +51,8 @@ export function withFiles<D extends DataSource>(
   const slot = storage.ledgers.register(options.ledger ?? 'default')
   dataSource.setOptions({ entities: withLedger(dataSource.options.entities, schema) })
   Object.defineProperty(dataSource, BOUND, { value: true })
-  new FilesBinding({ storage, dataSource, dialect, slot, lease }).attach()
+  const { reap = 'after-commit' } = options
+  new FilesBinding({ storage, dataSource, dialect, slot, lease, reap }).attach()
   return dataSource
 }
 
