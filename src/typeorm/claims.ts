@@ -4,11 +4,13 @@ import { publish } from '../core/events.js'
 import type { StageEntry } from '../core/ledger.js'
 import type { Storage } from '../core/storage.js'
 import type { StoredFile } from '../core/stored-file.js'
+import { chunks } from './chunks.js'
 import { execute } from './execute.js'
 import { assertOwner, lineOf } from './file-line.js'
 import type { LineKey } from './ledger-sql.js'
 import type { LedgerStatements } from './ledger-statements.js'
 import type { OpenClaims } from './open-claims.js'
+import type { ReleasedFiles } from './reaper/released-files.js'
 import { type Rollbacks, rolledBack } from './rollbacks.js'
 import type { Claim, Work } from './work.js'
 
@@ -21,12 +23,20 @@ export class Claims {
   readonly #statements: LedgerStatements
   readonly #open: OpenClaims
   readonly #rollbacks: Rollbacks
+  readonly #released: ReleasedFiles
 
-  constructor(storage: Storage, statements: LedgerStatements, open: OpenClaims, rollbacks: Rollbacks) {
+  constructor(
+    storage: Storage,
+    statements: LedgerStatements,
+    open: OpenClaims,
+    rollbacks: Rollbacks,
+    released: ReleasedFiles,
+  ) {
     this.#storage = storage
     this.#statements = statements
     this.#open = open
     this.#rollbacks = rollbacks
+    this.#released = released
   }
 
   /**
@@ -95,6 +105,7 @@ export class Claims {
       // The rows hold these files again.
       if (!stands()) throw rolledBack()
       await execute(runner, this.#statements.queueDelete(part))
+      this.#released.add(runner, part)
     }
   }
 
@@ -119,10 +130,6 @@ export class Claims {
       return []
     }
   }
-}
-
-function* chunks<T>(items: readonly T[], size: number): Generator<readonly T[]> {
-  for (let start = 0; start < items.length; start += size) yield items.slice(start, start + size)
 }
 
 function keyOf(row: Record<string, unknown>): LineKey {

@@ -5,12 +5,15 @@ import type { Dialect } from './dialect.js'
 import { bindFileColumns } from './file-metadata.js'
 import { DatabaseLedger } from './ledger.js'
 import type { LedgerConnection } from './ledger-connection.js'
-import { LedgerSql } from './ledger-sql.js'
+import { LedgerSql, type LineKey } from './ledger-sql.js'
 import { LedgerStatements } from './ledger-statements.js'
 import { LEDGER_ENTITY } from './ledger-table.js'
 import { PoolConnection } from './pool-connection.js'
 import type { Quota } from './quota/quota.js'
 import { QuotaGate } from './quota/quota-gate.js'
+import { LedgerReaper } from './reaper/ledger-reaper.js'
+import { ReapStatements } from './reaper/reap-statements.js'
+import { ReleasedFiles } from './reaper/released-files.js'
 import { SharedConnection, TransactionScopes } from './shared-connection.js'
 import { fileSubscribers } from './subscriber.js'
 
@@ -23,6 +26,7 @@ export interface FilesBindingOptions {
   /** In milliseconds. */
   readonly lease: number
   readonly quota: Quota | undefined
+  readonly reap: 'after-commit' | 'later'
 }
 
 /** The steps of a DataSource's life that get something added; `buildMetadatas` is protected in TypeORM's types. */
@@ -82,18 +86,25 @@ export class FilesBinding {
     await original.buildMetadatas()
     const entities = bindFileColumns(dataSource, storage, this)
     const sql = new LedgerSql(dialect, dataSource.getMetadata(LEDGER_ENTITY))
-    dataSource.subscribers.push(...fileSubscribers(storage, entities, new LedgerStatements(sql), lease))
+    const released = new ReleasedFiles(keys => this.#reapSoon(keys))
+    const statements = new LedgerStatements(sql)
+    dataSource.subscribers.push(...fileSubscribers(storage, entities, statements, lease, released))
     this.#sql = sql
   }
 
   async #open(): Promise<void> {
-    const { slot, lease, quota } = this.#options
+    const { storage, slot, lease, quota } = this.#options
     const sql = this.#sql
     if (sql === undefined) return
     const connection = await this.#connect()
+    const reaper = new LedgerReaper(storage, connection, new ReapStatements(sql))
     const gate = quota && new QuotaGate(quota, sql)
-    this.#ledger = new DatabaseLedger(connection, new LedgerStatements(sql), lease, gate)
+    this.#ledger = new DatabaseLedger(connection, new LedgerStatements(sql), { lease, reaper, gate })
     slot.open(this.#ledger)
+  }
+
+  #reapSoon(keys: readonly LineKey[]): void {
+    if (this.#options.reap === 'after-commit') this.#ledger?.reaper.soon(keys)
   }
 
   async #connect(): Promise<LedgerConnection> {

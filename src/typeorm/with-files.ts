@@ -21,6 +21,11 @@ export interface WithFilesOptions {
    * Default: no limit.
    */
   quota?: QuotaOption
+  /**
+   * When the bytes of replaced and removed files are deleted. `after-commit`: at once, by the process that committed,
+   * behind its back; `later`: by {@link startReaper} alone, for example in a worker. Default: `after-commit`.
+   */
+  reap?: 'after-commit' | 'later'
 }
 
 const DEFAULT_LEASE = 900
@@ -53,7 +58,8 @@ export function withFiles<D extends DataSource>(
   const slot = storage.ledgers.register(options.ledger ?? 'default')
   dataSource.setOptions({ entities: withLedger(dataSource.options.entities, schema) })
   Object.defineProperty(dataSource, BOUND, { value: true })
-  new FilesBinding({ storage, dataSource, dialect, slot, lease, quota }).attach()
+  const { reap = 'after-commit' } = options
+  new FilesBinding({ storage, dataSource, dialect, slot, lease, reap, quota }).attach()
   return dataSource
 }
 

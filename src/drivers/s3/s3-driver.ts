@@ -3,12 +3,14 @@ import { untilAborted } from '../../core/abort.js'
 import { endBody, takeBody } from '../../core/body.js'
 import type {
   CopyOptions,
+  DeleteFailure,
   Driver,
   DriverCapabilities,
   GetOptions,
   GetResult,
   ObjectEntry,
   ObjectInfo,
+  OpenUpload,
   OperationOptions,
   PutBody,
   PutOptions,
@@ -20,9 +22,11 @@ import { assertObjectKey } from '../../core/key.js'
 import { encodeKey } from '../../core/uri.js'
 import type { BucketAddress } from './bucket-address.js'
 import { chooseSender } from './choose-sender.js'
+import { deleteObjects } from './delete-objects.js'
 import { getObject, toObjectInfo } from './get-object.js'
 import { keepHeaders } from './keep-headers.js'
 import { listObjects } from './list-objects.js'
+import { abortUpload, listUploads } from './open-uploads.js'
 import { assertOptions, keptBy, makeClient, resolveLimits, type S3DriverOptions } from './options.js'
 import { putObject, type UploadTools } from './put-object.js'
 import { S3Calls } from './s3-calls.js'
@@ -119,6 +123,24 @@ export class S3Driver implements Driver {
       // S3 itself answers 204 for a key that is not there; some of its relatives do not.
       if (!StorageError.is(error, 'ERR_FILE_NOT_FOUND')) throw error
     }
+  }
+
+  async deleteMany(
+    keys: readonly string[],
+    options: OperationOptions = {},
+  ): Promise<readonly DeleteFailure[]> {
+    for (const key of keys) assertObjectKey(key)
+    return deleteObjects(this.#calls, keys, options, key => this.delete(key, options))
+  }
+
+  async *listUploads(prefix: string, options: OperationOptions = {}): AsyncGenerator<OpenUpload> {
+    assertPrefix(prefix)
+    yield* listUploads(this.#calls, prefix, options)
+  }
+
+  async abortUpload(key: string, id: string, options: OperationOptions = {}): Promise<void> {
+    assertObjectKey(key)
+    await abortUpload(this.#calls, key, id, options)
   }
 
   async *list(prefix: string, options: OperationOptions = {}): AsyncGenerator<ObjectEntry> {
