@@ -7,5 +7,7 @@ export { FileColumn, type FileColumnOptions, fileColumn, PublicFileColumn } from
 export { fileToPlain } from './file-to-plain.js'
 export type { LedgerLine, LedgerState, LedgerTableOptions } from './ledger-table.js'
 export type { LegacyFile, LegacyReader } from './legacy.js'
+export type { QuotaOption, QuotaSize } from './quota/quota.js'
+export { type TenantUsage, type UsagePart, usage } from './quota/usage.js'
 export { type FileEntity, type FilePath, rulesOf } from './rules-of.js'
 export { type WithFilesOptions, withFiles } from './with-files.js'

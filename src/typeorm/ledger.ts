@@ -57,6 +57,11 @@ export class DatabaseLedger implements Ledger {
     await this.#run(this.#statements.forget(key))
   }
 
+  /** @throws ERR_LEDGER_BUSY */
+  read(statement: Statement): Promise<readonly Record<string, unknown>[]> {
+    return this.#busy(() => this.#connection.read(statement))
+  }
+
   /** Ends the renewals: what is being uploaded now ends with its lease. */
   async close(): Promise<void> {
     for (const lease of this.#leases) lease.leave()

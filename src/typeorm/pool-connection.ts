@@ -1,7 +1,7 @@
 import { DataSource, type DataSourceOptions, type QueryRunner } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import { execute } from './execute.js'
-import type { Ask, LedgerConnection } from './ledger-connection.js'
+import type { LedgerConnection, Run } from './ledger-connection.js'
 import type { Statement } from './ledger-sql.js'
 import { withNamedLock } from './named-lock.js'
 import { OneByOne } from './one-by-one.js'
@@ -31,16 +31,17 @@ export class PoolConnection implements LedgerConnection {
     return new PoolConnection(dataSource)
   }
 
-  run(statement: Statement): Promise<number> {
-    return inTime(
-      this.#connected(async runner => {
-        const { hit } = await execute(runner, statement)
-        return hit
-      }),
-    )
+  async run(statement: Statement): Promise<number> {
+    const { hit } = await inTime(this.#connected(runner => execute(runner, statement)))
+    return hit
   }
 
-  alone<T>(lock: string, work: (ask: Ask) => Promise<T>): Promise<T> {
+  async read(statement: Statement): Promise<readonly Record<string, unknown>[]> {
+    const { rows } = await inTime(this.#connected(runner => execute(runner, statement)))
+    return rows
+  }
+
+  alone<T>(lock: string, work: (run: Run) => Promise<T>): Promise<T> {
     const locked = (runner: QueryRunner) =>
       withNamedLock(runner, this.#dataSource.options.type, lock, () =>
         work(statement => execute(runner, statement)),

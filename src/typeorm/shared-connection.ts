@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import { execute, type Outcome } from './execute.js'
-import type { Ask, LedgerConnection } from './ledger-connection.js'
+import type { LedgerConnection, Run } from './ledger-connection.js'
 import type { Statement } from './ledger-sql.js'
 import { OneByOne } from './one-by-one.js'
 
@@ -40,8 +40,13 @@ export class SharedConnection implements LedgerConnection {
     return hit
   }
 
+  async read(statement: Statement): Promise<readonly Record<string, unknown>[]> {
+    const { rows } = await this.#settled(statement)
+    return rows
+  }
+
   /** One process has the database, so it is enough to wait for one another here. */
-  alone<T>(lock: string, work: (ask: Ask) => Promise<T>): Promise<T> {
+  alone<T>(lock: string, work: (run: Run) => Promise<T>): Promise<T> {
     return this.#waiting.run(lock, () => work(statement => this.#settled(statement)))
   }
 
