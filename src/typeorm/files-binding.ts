@@ -1,8 +1,9 @@
 import type { DataSource } from 'typeorm'
+import { StorageError } from '../core/errors.js'
 import type { LedgerSlot } from '../core/ledger-registry.js'
 import type { Storage } from '../core/storage.js'
 import type { Dialect } from './dialect.js'
-import { bindFileColumns } from './file-metadata.js'
+import { bindFileColumns, type FileEntities } from './file-metadata.js'
 import { DatabaseLedger } from './ledger.js'
 import type { LedgerConnection } from './ledger-connection.js'
 import { LedgerSql, type LineKey } from './ledger-sql.js'
@@ -29,6 +30,18 @@ export interface FilesBindingOptions {
   readonly reap: 'after-commit' | 'later'
 }
 
+/** A DataSource with everything that was bound to it. */
+export interface OpenBinding {
+  readonly storage: Storage
+  readonly dataSource: DataSource
+  readonly entities: FileEntities
+  readonly sql: LedgerSql
+  readonly ledger: DatabaseLedger
+  /** In milliseconds. */
+  readonly lease: number
+  readonly quota: Quota | undefined
+}
+
 /** The steps of a DataSource's life that get something added; `buildMetadatas` is protected in TypeORM's types. */
 interface Steps {
   initialize(): Promise<unknown>
@@ -36,20 +49,53 @@ interface Steps {
   destroy(): Promise<void>
 }
 
+// Two copies of this package must not bind one DataSource twice either.
+const BOUND = Symbol.for('tenant-files.bound')
+
+/** Whether a DataSource was given to `withFiles`. */
+export function isBound(dataSource: DataSource): boolean {
+  return BOUND in dataSource
+}
+
+/** @throws ERR_CONFIG for a DataSource that was not given to `withFiles` */
+export function bindingOf(dataSource: DataSource): FilesBinding {
+  const binding = (dataSource as { [BOUND]?: unknown })[BOUND]
+  if (binding instanceof FilesBinding) return binding
+  throw new StorageError(
+    'ERR_CONFIG',
+    'This DataSource was not given to withFiles(storage, dataSource) by this copy of tenant-files.',
+  )
+}
+
 /** One DataSource's ties to one storage, through any number of `initialize()` and `destroy()`. */
 export class FilesBinding {
   readonly #options: FilesBindingOptions
   readonly #transactions = new TransactionScopes()
   #sql: LedgerSql | undefined
+  #entities: FileEntities = new Map()
   #ledger: DatabaseLedger | undefined
 
   constructor(options: FilesBindingOptions) {
     this.#options = options
   }
 
-  /** Wraps the DataSource's own methods. */
+  /** What belongs to the DataSource while it is initialized. @throws ERR_LEDGER_NOT_READY */
+  open(): OpenBinding {
+    const { storage, dataSource, lease, quota } = this.#options
+    const sql = this.#sql
+    const ledger = this.#ledger
+    if (sql !== undefined && ledger !== undefined)
+      return { storage, dataSource, entities: this.#entities, sql, ledger, lease, quota }
+    throw new StorageError(
+      'ERR_LEDGER_NOT_READY',
+      'This DataSource is not initialized. Call `await dataSource.initialize()` first.',
+    )
+  }
+
+  /** Wraps the DataSource's own methods, and lets {@link bindingOf} find this. */
   attach(): void {
     const { dataSource, dialect } = this.#options
+    Object.defineProperty(dataSource, BOUND, { value: this })
     const steps = dataSource as unknown as Steps
     const original: Steps = {
       initialize: steps.initialize.bind(dataSource),
@@ -90,6 +136,7 @@ export class FilesBinding {
     const statements = new LedgerStatements(sql)
     dataSource.subscribers.push(...fileSubscribers(storage, entities, statements, lease, released))
     this.#sql = sql
+    this.#entities = entities
   }
 
   async #open(): Promise<void> {

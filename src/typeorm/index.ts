@@ -7,6 +7,8 @@ export { FileColumn, type FileColumnOptions, fileColumn, PublicFileColumn } from
 export { fileToPlain } from './file-to-plain.js'
 export type { LedgerLine, LedgerState, LedgerTableOptions } from './ledger-table.js'
 export type { LegacyFile, LegacyReader } from './legacy.js'
+export type { QuotaOption, QuotaSize } from './quota/quota.js'
+export { type TenantUsage, type UsagePart, usage } from './quota/usage.js'
 export { reapOnce, retryDead } from './reaper/reap-once.js'
 export type { ReapReport } from './reaper/reap-round.js'
 export type { ReaperOptions, ReapOptions } from './reaper/reaper-options.js'

@@ -8,6 +8,8 @@ export type Run = (statement: Statement) => Promise<Outcome>
 export interface LedgerConnection {
   /** Runs a statement on its own, and returns when it is durable: how many lines it hit. */
   run(statement: Statement): Promise<number>
+  /** Runs a statement that only reads, outside of every transaction of the application. */
+  read(statement: Statement): Promise<readonly Record<string, unknown>[]>
   /**
    * Runs statements that belong together, while nobody else holds the lock of this name: no other process either,
    * where the database has several connections. They are durable when this resolves.

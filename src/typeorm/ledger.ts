@@ -65,6 +65,11 @@ export class DatabaseLedger implements Ledger {
     await this.#run(this.#statements.forget(key))
   }
 
+  /** @throws ERR_LEDGER_BUSY */
+  read(statement: Statement): Promise<readonly Record<string, unknown>[]> {
+    return orBusy(this.#connection.read(statement))
+  }
+
   /** Ends the renewals, so that what is being uploaded now ends with its lease; and the reaper's work. */
   async close(): Promise<void> {
     for (const lease of this.#leases) lease.leave()

@@ -34,9 +34,14 @@ export class PoolConnection implements LedgerConnection {
     return new PoolConnection(dataSource)
   }
 
-  run(statement: Statement): Promise<number> {
-    const hit = async (runner: QueryRunner) => (await execute(runner, statement)).hit
-    return inTime(this.#connected(hit))
+  async run(statement: Statement): Promise<number> {
+    const { hit } = await inTime(this.#connected(runner => execute(runner, statement)))
+    return hit
+  }
+
+  async read(statement: Statement): Promise<readonly Record<string, unknown>[]> {
+    const { rows } = await inTime(this.#connected(runner => execute(runner, statement)))
+    return rows
   }
 
   async together<T>(work: (run: Run) => Promise<T>): Promise<T> {

@@ -38,6 +38,11 @@ export class SharedConnection implements LedgerConnection {
     return work(statement => this.#execute(statement))
   }
 
+  async read(statement: Statement): Promise<readonly Record<string, unknown>[]> {
+    const { rows } = await this.#execute(statement)
+    return rows
+  }
+
   /** One process has the database, so it is enough to wait for one another here. */
   alone<T>(lock: string, work: (run: Run) => Promise<T>): Promise<T> {
     return this.#waiting.run(lock, () => this.together(work))

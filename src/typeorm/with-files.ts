@@ -2,7 +2,7 @@ import { type DataSource, EntitySchema } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import type { Storage } from '../core/storage.js'
 import { dialectOf } from './dialect.js'
-import { FilesBinding } from './files-binding.js'
+import { FilesBinding, isBound } from './files-binding.js'
 import { LEDGER_ENTITY, type LedgerTableOptions, ledgerSchema } from './ledger-table.js'
 import { Quota, type QuotaOption } from './quota/quota.js'
 
@@ -57,14 +57,10 @@ export function withFiles<D extends DataSource>(
   const schema = ledgerSchema(dialect, options.table ?? {})
   const slot = storage.ledgers.register(options.ledger ?? 'default')
   dataSource.setOptions({ entities: withLedger(dataSource.options.entities, schema) })
-  Object.defineProperty(dataSource, BOUND, { value: true })
   const { reap = 'after-commit' } = options
   new FilesBinding({ storage, dataSource, dialect, slot, lease, reap, quota }).attach()
   return dataSource
 }
-
-// Two copies of this package must not bind one DataSource twice either.
-const BOUND = Symbol.for('tenant-files.bound')
 
 function assertFree(dataSource: DataSource): void {
   if (dataSource.isInitialized) {
@@ -73,7 +69,7 @@ function assertFree(dataSource: DataSource): void {
       'This DataSource is initialized already. Call withFiles() before initialize().',
     )
   }
-  if (!(BOUND in dataSource)) return
+  if (!isBound(dataSource)) return
   throw new StorageError('ERR_CONFIG', 'This DataSource was given to withFiles() before.')
 }
 
