@@ -1,8 +1,9 @@
-import type { DataSource } from 'typeorm'
+import type { DataSource, QueryRunner, ReplicationMode } from 'typeorm'
 import type { LedgerSlot } from '../core/ledger-registry.js'
 import type { Storage } from '../core/storage.js'
 import type { Dialect } from './dialect.js'
 import { bindFileColumns } from './file-metadata.js'
+import { keepFilesWithTexts } from './file-text.js'
 import { DatabaseLedger } from './ledger.js'
 import type { LedgerConnection } from './ledger-connection.js'
 import { LedgerSql } from './ledger-sql.js'
@@ -12,7 +13,8 @@ import { PoolConnection } from './pool-connection.js'
 import type { Quota } from './quota/quota.js'
 import { QuotaGate } from './quota/quota-gate.js'
 import { SharedConnection, TransactionScopes } from './shared-connection.js'
-import { fileSubscribers } from './subscriber.js'
+import type { StatementClaims } from './statement-claims.js'
+import { fileKeepers } from './subscriber.js'
 
 /** What a {@link FilesBinding} joins. */
 export interface FilesBindingOptions {
@@ -30,6 +32,7 @@ interface Steps {
   initialize(): Promise<unknown>
   buildMetadatas(): Promise<void>
   destroy(): Promise<void>
+  createQueryRunner(mode?: ReplicationMode): QueryRunner
 }
 
 /** One DataSource's ties to one storage, through any number of `initialize()` and `destroy()`. */
@@ -37,6 +40,7 @@ export class FilesBinding {
   readonly #options: FilesBindingOptions
   readonly #transactions = new TransactionScopes()
   #sql: LedgerSql | undefined
+  #claims: StatementClaims | undefined
   #ledger: DatabaseLedger | undefined
 
   constructor(options: FilesBindingOptions) {
@@ -51,12 +55,15 @@ export class FilesBinding {
       initialize: steps.initialize.bind(dataSource),
       buildMetadatas: steps.buildMetadatas.bind(dataSource),
       destroy: steps.destroy.bind(dataSource),
+      createQueryRunner: steps.createQueryRunner.bind(dataSource),
     }
     Object.assign(steps, {
       initialize: () => this.#initialize(original),
       buildMetadatas: () => this.#buildMetadatas(original),
       destroy: () => this.#destroy(original),
+      createQueryRunner: (mode?: ReplicationMode) => this.#createQueryRunner(original, mode),
     })
+    keepFilesWithTexts(dataSource)
     if (!dialect.ownPool) this.#transactions.watch(dataSource.manager)
   }
 
@@ -82,8 +89,16 @@ export class FilesBinding {
     await original.buildMetadatas()
     const entities = bindFileColumns(dataSource, storage, this)
     const sql = new LedgerSql(dialect, dataSource.getMetadata(LEDGER_ENTITY))
-    dataSource.subscribers.push(...fileSubscribers(storage, entities, new LedgerStatements(sql), lease))
+    const { subscribers, statements } = fileKeepers(storage, entities, sql, lease)
+    dataSource.subscribers.push(...subscribers)
     this.#sql = sql
+    this.#claims = statements
+  }
+
+  #createQueryRunner(original: Steps, mode?: ReplicationMode): QueryRunner {
+    const runner = original.createQueryRunner(mode)
+    this.#claims?.watch(runner)
+    return runner
   }
 
   async #open(): Promise<void> {

@@ -1,51 +1,38 @@
-import type { EntitySubscriberInterface, QueryRunner } from 'typeorm'
+import type { EntitySubscriberInterface } from 'typeorm'
 import type { Storage } from '../core/storage.js'
 import { Claims } from './claims.js'
 import { EntityFiles } from './entity-files.js'
 import type { FileEntities } from './file-metadata.js'
-import type { LedgerStatements } from './ledger-statements.js'
-import { OpenClaims } from './open-claims.js'
+import type { LedgerSql } from './ledger-sql.js'
 import { Rollbacks } from './rollbacks.js'
+import { StatementClaims } from './statement-claims.js'
 import { Turns } from './turns.js'
 
-/**
- * The subscribers of one DataSource: one for each entity with files, and one that hears of transactions.
- *
- * @param lease in milliseconds
- */
-export function fileSubscribers(
-  storage: Storage,
-  entities: FileEntities,
-  statements: LedgerStatements,
-  lease: number,
-): EntitySubscriberInterface[] {
-  const { ownPool } = statements.dialect
-  const rollbacks = new Rollbacks()
-  const open = new OpenClaims(statements, lease, rollbacks)
-  const claims = new Claims(storage, statements, open, rollbacks)
-  const turns = { shared: !ownPool, rollbacks }
-  const before = new Turns(turns, (runner, work) => claims.before(runner, work))
-  const after = new Turns(turns, (runner, work) => claims.after(runner, work))
-  const context = { before, after, rollbacks, rowLocks: ownPool }
-  return [
-    ...[...entities].map(([metadata, columns]) => new EntityFiles(metadata, columns, context)),
-    new TransactionEnds(open),
-  ]
+/** What keeps the rows of one DataSource true: its hooks, and what stands around its statements. */
+export interface FileKeepers {
+  readonly subscribers: readonly EntitySubscriberInterface[]
+  readonly statements: StatementClaims
 }
 
-/** Never throws: it only drops what was meant for a transaction that is over. */
-class TransactionEnds implements EntitySubscriberInterface {
-  readonly #open: OpenClaims
-
-  constructor(open: OpenClaims) {
-    this.#open = open
+/** @param lease in milliseconds */
+export function fileKeepers(
+  storage: Storage,
+  entities: FileEntities,
+  sql: LedgerSql,
+  lease: number,
+): FileKeepers {
+  const { ownPool } = sql.dialect
+  const rollbacks = new Rollbacks()
+  const claims = new Claims(storage, sql, lease, rollbacks)
+  const statements = new StatementClaims(claims, sql.dialect, rollbacks)
+  const turns = { shared: !ownPool, rollbacks }
+  const context = {
+    before: new Turns(turns, async () => {}),
+    after: new Turns(turns, (runner, work) => claims.release(runner, work)),
+    statements,
+    rollbacks,
+    rowLocks: ownPool,
   }
-
-  beforeTransactionRollback({ queryRunner }: { queryRunner: QueryRunner }): void {
-    this.#open.awaitRollback(queryRunner)
-  }
-
-  afterTransactionCommit({ queryRunner }: { queryRunner: QueryRunner }): void {
-    if (!queryRunner.isTransactionActive) this.#open.forgetTransaction(queryRunner)
-  }
+  const subscribers = [...entities].map(([metadata, columns]) => new EntityFiles(metadata, columns, context))
+  return { subscribers, statements }
 }
