@@ -1,9 +1,10 @@
-import type { DataSource } from 'typeorm'
+import type { DataSource, QueryRunner, ReplicationMode } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import type { LedgerSlot } from '../core/ledger-registry.js'
 import type { Storage } from '../core/storage.js'
 import type { Dialect } from './dialect.js'
 import { bindFileColumns, type FileEntities } from './file-metadata.js'
+import { keepFilesWithTexts } from './file-text.js'
 import { DatabaseLedger } from './ledger.js'
 import type { LedgerConnection } from './ledger-connection.js'
 import { LedgerSql, type LineKey } from './ledger-sql.js'
@@ -16,7 +17,8 @@ import { LedgerReaper } from './reaper/ledger-reaper.js'
 import { ReapStatements } from './reaper/reap-statements.js'
 import { ReleasedFiles } from './reaper/released-files.js'
 import { SharedConnection, TransactionScopes } from './shared-connection.js'
-import { fileSubscribers } from './subscriber.js'
+import type { StatementClaims } from './statement-claims.js'
+import { fileKeepers } from './subscriber.js'
 
 /** What a {@link FilesBinding} joins. */
 export interface FilesBindingOptions {
@@ -47,6 +49,7 @@ interface Steps {
   initialize(): Promise<unknown>
   buildMetadatas(): Promise<void>
   destroy(): Promise<void>
+  createQueryRunner(mode?: ReplicationMode): QueryRunner
 }
 
 // Two copies of this package must not bind one DataSource twice either.
@@ -73,6 +76,7 @@ export class FilesBinding {
   readonly #transactions = new TransactionScopes()
   #sql: LedgerSql | undefined
   #entities: FileEntities = new Map()
+  #claims: StatementClaims | undefined
   #ledger: DatabaseLedger | undefined
 
   constructor(options: FilesBindingOptions) {
@@ -101,12 +105,15 @@ export class FilesBinding {
       initialize: steps.initialize.bind(dataSource),
       buildMetadatas: steps.buildMetadatas.bind(dataSource),
       destroy: steps.destroy.bind(dataSource),
+      createQueryRunner: steps.createQueryRunner.bind(dataSource),
     }
     Object.assign(steps, {
       initialize: () => this.#initialize(original),
       buildMetadatas: () => this.#buildMetadatas(original),
       destroy: () => this.#destroy(original),
+      createQueryRunner: (mode?: ReplicationMode) => this.#createQueryRunner(original, mode),
     })
+    keepFilesWithTexts(dataSource)
     if (!dialect.ownPool) this.#transactions.watch(dataSource.manager)
   }
 
@@ -133,10 +140,17 @@ export class FilesBinding {
     const entities = bindFileColumns(dataSource, storage, this)
     const sql = new LedgerSql(dialect, dataSource.getMetadata(LEDGER_ENTITY))
     const released = new ReleasedFiles(keys => this.#reapSoon(keys))
-    const statements = new LedgerStatements(sql)
-    dataSource.subscribers.push(...fileSubscribers(storage, entities, statements, lease, released))
+    const { subscribers, statements } = fileKeepers(storage, entities, { sql, lease, released })
+    dataSource.subscribers.push(...subscribers)
     this.#sql = sql
     this.#entities = entities
+    this.#claims = statements
+  }
+
+  #createQueryRunner(original: Steps, mode?: ReplicationMode): QueryRunner {
+    const runner = original.createQueryRunner(mode)
+    this.#claims?.watch(runner)
+    return runner
   }
 
   async #open(): Promise<void> {

@@ -5,6 +5,8 @@
  */
 export { FileColumn, type FileColumnOptions, fileColumn, PublicFileColumn } from './file-column.js'
 export { fileToPlain } from './file-to-plain.js'
+export { FilesColumn, type FilesColumnOptions, filesColumn } from './files-column.js'
+export type { KeepingOptions } from './keeping.js'
 export type { LedgerLine, LedgerState, LedgerTableOptions } from './ledger-table.js'
 export type { LegacyFile, LegacyReader } from './legacy.js'
 export type { QuotaOption, QuotaSize } from './quota/quota.js'

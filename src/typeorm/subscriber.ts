@@ -3,56 +3,58 @@ import type { Storage } from '../core/storage.js'
 import { Claims } from './claims.js'
 import { EntityFiles } from './entity-files.js'
 import type { FileEntities } from './file-metadata.js'
-import type { LedgerStatements } from './ledger-statements.js'
-import { OpenClaims } from './open-claims.js'
+import type { LedgerSql } from './ledger-sql.js'
 import type { ReleasedFiles } from './reaper/released-files.js'
 import { Rollbacks } from './rollbacks.js'
+import { StatementClaims } from './statement-claims.js'
 import { Turns } from './turns.js'
 
-/**
- * The subscribers of one DataSource: one for each entity with files, and one that hears of transactions.
- *
- * @param lease in milliseconds
- */
-export function fileSubscribers(
-  storage: Storage,
-  entities: FileEntities,
-  statements: LedgerStatements,
-  lease: number,
-  released: ReleasedFiles,
-): EntitySubscriberInterface[] {
-  const { ownPool } = statements.dialect
-  const rollbacks = new Rollbacks()
-  const open = new OpenClaims(statements, lease, rollbacks)
-  const claims = new Claims(storage, statements, open, rollbacks, released)
-  const turns = { shared: !ownPool, rollbacks }
-  const before = new Turns(turns, (runner, work) => claims.before(runner, work))
-  const after = new Turns(turns, (runner, work) => claims.after(runner, work))
-  const context = { before, after, rollbacks, rowLocks: ownPool }
-  return [
-    ...[...entities].map(([metadata, columns]) => new EntityFiles(metadata, columns, context)),
-    new TransactionEnds(open, released),
-  ]
+/** What keeps the rows of one DataSource true: its hooks, and what stands around its statements. */
+export interface FileKeepers {
+  readonly subscribers: readonly EntitySubscriberInterface[]
+  readonly statements: StatementClaims
 }
 
-/** Never throws: it drops what was meant for a transaction that is over, and says what it gave up. */
+/** What {@link fileKeepers} needs of the ledger. */
+export interface FileKeepersContext {
+  readonly sql: LedgerSql
+  /** In milliseconds. */
+  readonly lease: number
+  readonly released: ReleasedFiles
+}
+
+export function fileKeepers(
+  storage: Storage,
+  entities: FileEntities,
+  { sql, lease, released }: FileKeepersContext,
+): FileKeepers {
+  const { ownPool } = sql.dialect
+  const rollbacks = new Rollbacks()
+  const claims = new Claims(storage, sql, lease, rollbacks, released)
+  const statements = new StatementClaims(claims, sql.dialect, rollbacks)
+  const turns = { shared: !ownPool, rollbacks }
+  const context = {
+    before: new Turns(turns, async () => {}),
+    after: new Turns(turns, (runner, work) => claims.release(runner, work)),
+    statements,
+    rollbacks,
+    rowLocks: ownPool,
+  }
+  const hooks = [...entities].map(([metadata, columns]) => new EntityFiles(metadata, columns, context))
+  return { subscribers: [...hooks, new TransactionEnds(released)], statements }
+}
+
+/** Never throws: it only passes on what transactions gave up. */
 class TransactionEnds implements EntitySubscriberInterface {
-  readonly #open: OpenClaims
   readonly #released: ReleasedFiles
 
-  constructor(open: OpenClaims, released: ReleasedFiles) {
-    this.#open = open
+  constructor(released: ReleasedFiles) {
     this.#released = released
   }
 
-  beforeTransactionRollback({ queryRunner }: { queryRunner: QueryRunner }): void {
-    this.#open.awaitRollback(queryRunner)
-  }
-
   afterTransactionCommit({ queryRunner }: { queryRunner: QueryRunner }): void {
-    if (queryRunner.isTransactionActive) return // a savepoint
-    this.#open.forgetTransaction(queryRunner)
-    this.#released.committed(queryRunner)
+    // A savepoint's end is not yet the end.
+    if (!queryRunner.isTransactionActive) this.#released.committed(queryRunner)
   }
 
   afterTransactionRollback({ queryRunner }: { queryRunner: QueryRunner }): void {
