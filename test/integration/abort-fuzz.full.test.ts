@@ -14,14 +14,7 @@ import { S3Driver } from '../../src/drivers/s3/index.js'
 import { answerErrors, fromHeader, tenant } from '../../src/express/index.js'
 import { tenantStorage } from '../../src/multer/index.js'
 import { describeWithPostgres, freshDatabase } from '../support/postgres.js'
-import {
-  clientOf,
-  createBucket,
-  describeWithS3,
-  listAllKeys,
-  listOpenUploads,
-  s3Connection,
-} from '../support/s3.js'
+import { clientOf, createBucket, describeWithS3, listOpenUploads, s3Connection } from '../support/s3.js'
 import { tempDir } from '../support/temp-dir.js'
 import { house, ledgerOf } from '../typeorm/databases.js'
 import { ORDER_RULES, Order } from '../typeorm/entities.js'
