@@ -43,6 +43,7 @@ const MAX_EXPIRES_IN = 604_800
 export class S3Driver implements Driver {
   readonly kind: string = 's3'
   readonly capabilities: DriverCapabilities
+  readonly bucket: string
   readonly #calls: S3Calls
   readonly #credentials: WarmCredentials
   readonly #ownsClient: boolean
@@ -55,6 +56,7 @@ export class S3Driver implements Driver {
   constructor(options: S3DriverOptions) {
     assertOptions(options)
     const limits = resolveLimits(options)
+    this.bucket = options.bucket
     this.capabilities = {
       createOnly: true,
       metadata: true,
