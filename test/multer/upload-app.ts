@@ -1,4 +1,4 @@
-import type { AgentOptions } from 'node:http'
+import type { AgentOptions, ServerOptions } from 'node:http'
 import { Agent } from 'node:http'
 import express, { type RequestHandler } from 'express'
 import multer, { type Multer, type Options } from 'multer'
@@ -22,6 +22,8 @@ export interface ServeOptions {
   answering?: 'answerErrors' | 'express'
   /** Default: Express 5. */
   framework?: typeof express
+  /** Of node's server, for example its time-outs. */
+  server?: ServerOptions
 }
 
 export interface UploadAppOptions extends ServeOptions {
@@ -71,7 +73,7 @@ export async function serveUploads(storage: Storage, options: ServeOptions = {})
       res.status(500).json({ error: { code: 'OTHER' } })
     })
   }
-  const { url, server } = await listen(app)
+  const { url, server } = await listen(app, options.server)
   const send = (parts: SlowPart[], more: Partial<SlowRequest> = {}): Promise<SlowResponse> =>
     sendSlowly({ url, parts, headers: { 'x-tenant': 'acme' }, chunkSize: 16_384, delay: 1, ...more })
   return { errors, handled, url, server, send }
