@@ -10,19 +10,22 @@ import type {
 } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import type { StoredFile } from '../core/stored-file.js'
+import type { ConflictInserts } from './conflict-inserts.js'
+import { fateOf, fateOnRemoval } from './fate.js'
 import { isAmong } from './file-line.js'
 import type { FileColumnMetadata } from './file-metadata.js'
 import { type Rollbacks, rolledBack } from './rollbacks.js'
 import { type RowFiles, readRowFiles } from './row-reader.js'
 import type { StatementClaims } from './statement-claims.js'
 import type { Turns } from './turns.js'
-import type { Fate, Work } from './work.js'
+import type { Work } from './work.js'
 
 /** What the hooks of one entity need. */
 export interface EntityFilesContext {
   readonly before: Turns
   readonly after: Turns
   readonly statements: StatementClaims
+  readonly conflicts: ConflictInserts
   readonly rollbacks: Rollbacks
   readonly rowLocks: boolean
 }
@@ -71,10 +74,16 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
     if (!this.#isMine(event) || !entity) return undefined
     try {
       for (const column of this.#columns) this.#announce(queryRunner, entity, column, () => true)
+      const insertion = { entity, metadata: this.#metadata, columns: this.#columns }
+      this.#context.conflicts.announce(queryRunner, insertion)
       return undefined
     } catch (error) {
       return Promise.reject(error)
     }
+  }
+
+  afterInsert({ entity, queryRunner, metadata }: InsertEvent<ObjectLiteral>): void {
+    if (this.#isMine({ metadata }) && entity) this.#context.conflicts.forget(queryRunner, entity)
   }
 
   beforeUpdate(event: UpdateEvent<ObjectLiteral>): Promise<void> | undefined {
@@ -273,16 +282,6 @@ function filesOf(
   { column, transformer }: FileColumnMetadata,
 ): readonly StoredFile[] {
   return entity === undefined ? [] : transformer.filesOf(column.getEntityValue(entity))
-}
-
-/** What becomes of a file that was replaced. */
-function fateOf({ transformer }: FileColumnMetadata): Fate {
-  const { keepReplaced } = transformer.settings.keeping
-  return keepReplaced === 0 ? 'delete' : { days: keepReplaced }
-}
-
-function fateOnRemoval(column: FileColumnMetadata): Fate {
-  return column.transformer.settings.keeping.onRemove === 'keep' ? 'keep' : fateOf(column)
 }
 
 /**
