@@ -1,8 +1,9 @@
 import type { DataSource, QueryRunner } from 'typeorm'
 import type { Storage } from '../../core/storage.js'
 import { execute } from '../execute.js'
-import type { LedgerSql, Statement } from '../ledger-sql.js'
+import { type LedgerSql, type Place, type Statement, whereKeys } from '../ledger-sql.js'
 import type { Finding, FindingKind, Mending } from './findings.js'
+import type { Line } from './ledger-reads.js'
 import type { Known } from './merge.js'
 import { holdsStill, type RowFile } from './sorted-rows.js'
 
@@ -59,7 +60,7 @@ export class Mender {
     return this.#inTransaction(async runner => {
       const { line } = known
       const statement =
-        line === undefined ? this.#insert(finding, known, 'delete') : this.#release(known, line.updatedAt)
+        line === undefined ? this.#insert(finding, known, 'delete') : this.#release(known, line)
       const { hit } = await execute(runner, statement)
       return hit > 0 ? 'queued' : undefined
     })
@@ -91,29 +92,30 @@ VALUES (${p(backend)}, ${p(objectKey)}, ${p(disk)}, ${p(tenant)}, '${state}', ${
     )
   }
 
-  /** A line that is free or kept becomes the row's. One that a reaper has taken up is not touched. */
+  /** Whatever was to become of it, the line is the row's; but for one that a reaper works on just now. */
   #claim(known: Known): Statement {
-    return this.#move(
+    const { now } = this.#sql.dialect
+    return this.#update(
       known,
-      `state = 'attached', expires_at = NULL, reserved = NULL, size = COALESCE(size, ${Number(known.object?.size)})`,
-      ['pending', 'kept'],
-    )
-  }
-
-  #release(known: Known, updatedAt: number): Statement {
-    const { sql, parameters } = this.#move(
-      known,
-      `state = 'delete', expires_at = NULL, attempts = 0, error = NULL`,
-      ['attached', 'kept'],
-    )
-    return { sql: `${sql} AND updated_at = ${Number(updatedAt)}`, parameters }
-  }
-
-  #move({ backend, objectKey }: Known, set: string, from: readonly string[]): Statement {
-    const states = from.map(state => `'${state}'`).join(', ')
-    return this.#sql.build(
       p =>
-        `UPDATE ${this.#sql.table} SET ${set}, updated_at = ${this.#sql.dialect.now} WHERE backend = ${p(backend)} AND object_key = ${p(objectKey)} AND state IN (${states})`,
+        `state = 'attached', expires_at = NULL, reserved = NULL, upload_id = NULL, attempts = 0, error = NULL, size = COALESCE(size, ${p(known.object?.size ?? null)}), updated_at = ${now}`,
+      () => `state <> 'attached' AND token IS NULL`,
+    )
+  }
+
+  /** Only a line that is still as it was found: nothing happened to it, so no row has claimed it. */
+  #release(known: Known, { state, updatedAt }: Line): Statement {
+    const { now } = this.#sql.dialect
+    return this.#update(
+      known,
+      () => `state = 'delete', expires_at = NULL, attempts = 0, error = NULL, updated_at = ${now}`,
+      p => `state = ${p(state)} AND updated_at = ${p(updatedAt)} AND token IS NULL`,
+    )
+  }
+
+  #update(known: Known, set: (p: Place) => string, and: (p: Place) => string): Statement {
+    return this.#sql.build(
+      p => `UPDATE ${this.#sql.table} SET ${set(p)} WHERE ${whereKeys([known], p)} AND ${and(p)}`,
     )
   }
 }

@@ -8,6 +8,7 @@ import {
   formatReport,
   type ReconcileOptions,
   type ReconcileReport,
+  reapOnce,
   reconcile,
 } from '../../../src/typeorm/index.js'
 import {
@@ -183,6 +184,18 @@ describeOnDatabases('reconcile', fresh => {
     expect((await look(home)).counts).toMatchObject({ orphan: 1, 'row-unclaimed': 0, 'row-without-line': 0 })
   })
 
+  it('saves a file whose row came back, before the reaper takes it', async () => {
+    const home = await place()
+    const order = await saved(home)
+    const [text] = await sql(home, `SELECT file FROM ${table(home)}`)
+    await home.dataSource.manager.remove(order)
+    await sql(home, `INSERT INTO ${table(home)} (file) VALUES ('${text.file}')`)
+    const report = await look(home, { fix: 'attach' })
+    expect(report.findings).toMatchObject([{ kind: 'row-unclaimed', state: 'delete', mended: 'attached' }])
+    expect(await reapOnce(home.storage)).toMatchObject({ deleted: 0 })
+    expect((await look(home)).findings).toEqual([])
+  })
+
   it('hands what no row holds to the reaper with all, and deletes no object itself', async () => {
     const home = await place()
     const deleted = await saved(home)
@@ -200,6 +213,8 @@ describeOnDatabases('reconcile', fresh => {
     ])
     expect((await home.memory.head(keyOf(deleted.file))).size).toBe(5)
     expect((await look(home)).findings).toEqual([])
+    expect(await reapOnce(home.storage)).toMatchObject({ deleted: 2 })
+    expect(await ledgerOf(home.dataSource)).toEqual([])
   })
 
   it('leaves alone what is younger than the grace', async () => {
@@ -254,7 +269,7 @@ describeOnDatabases('reconcile', fresh => {
   })
 
   it('invents nothing while the application works', async () => {
-    const home = await place()
+    const home = await place({ reap: 'after-commit' })
     const repo = home.dataSource.getRepository(Order)
     let isOver = false
     const work = async (tenant: string) => {
