@@ -7,7 +7,6 @@ import type {
   RemoveEvent,
   UpdateEvent,
 } from 'typeorm'
-import { StorageError } from '../core/errors.js'
 import type { StoredFile } from '../core/stored-file.js'
 import { isSameFile } from './file-line.js'
 import type { FileColumnMetadata } from './file-metadata.js'
@@ -76,8 +75,8 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
 
   beforeUpdate(event: UpdateEvent<ObjectLiteral>): Promise<void> | undefined {
     const { entity, databaseEntity, queryRunner } = event
-    if (!this.#isMine(event) || !entity) return undefined
-    if (!databaseEntity) return this.#refuseBulkWrite(entity)
+    // An update() by condition tells no row; the guard of bulk writes sees to it.
+    if (!this.#isMine(event) || !entity || !databaseEntity) return undefined
     return this.#context.before.add(queryRunner, () =>
       this.#beforeUpdate(queryRunner, entity, databaseEntity),
     )
@@ -91,7 +90,7 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
 
   beforeRemove(event: RemoveEvent<ObjectLiteral>): Promise<void> | undefined {
     const id = event.databaseEntity ? this.#metadata.getEntityIdMap(event.databaseEntity) : event.entityId
-    // A delete by query builder tells nothing: filesOf(dataSource).delete, triggers or reconcile see to it.
+    // A delete by condition tells no row; the guard of bulk writes sees to it.
     if (!this.#isMine(event) || id === undefined || id === null) return undefined
     const { queryRunner } = event
     return this.#context.before.add(queryRunner, async () => {
@@ -156,18 +155,6 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
   #lateChanges({ databaseEntity, updatedColumns }: UpdateEvent<ObjectLiteral>): RowFiles {
     const late = this.#columns.filter(({ column }) => updatedColumns.includes(column))
     return new Map(late.map(column => [column, column.column.getEntityValue(databaseEntity) ?? null]))
-  }
-
-  #refuseBulkWrite(values: ObjectLiteral): Promise<never> | undefined {
-    const written = this.#columns.find(({ column }) => column.getEntityValue(values) !== undefined)
-    if (written === undefined) return undefined
-    const property = `${this.#metadata.name}.${written.column.propertyPath}`
-    return Promise.reject(
-      new StorageError(
-        'ERR_BULK_WRITE',
-        `update() cannot write the file column ${property}: nobody would know which files it replaces. Load the entities and use save().`,
-      ),
-    )
   }
 
   #read(

@@ -1,6 +1,10 @@
-import type { DataSource } from 'typeorm'
+import type { DataSource, EntityManager } from 'typeorm'
+import { StorageError } from '../core/errors.js'
 import type { LedgerSlot } from '../core/ledger-registry.js'
 import type { Storage } from '../core/storage.js'
+import type { BulkFiles } from './bulk/bulk-files.js'
+import type { BulkWrites } from './bulk/bulk-guard.js'
+import { BulkWriting } from './bulk/bulk-writing.js'
 import type { Dialect } from './dialect.js'
 import { bindFileColumns } from './file-metadata.js'
 import { DatabaseLedger } from './ledger.js'
@@ -23,6 +27,7 @@ export interface FilesBindingOptions {
   /** In milliseconds. */
   readonly lease: number
   readonly quota: Quota | undefined
+  readonly bulkWrites: BulkWrites
 }
 
 /** The steps of a DataSource's life that get something added; `buildMetadatas` is protected in TypeORM's types. */
@@ -32,11 +37,15 @@ interface Steps {
   destroy(): Promise<void>
 }
 
+/** Where a DataSource keeps its binding. Two copies of this package must not bind one DataSource twice either. */
+export const BOUND = Symbol.for('tenant-files.bound')
+
 /** One DataSource's ties to one storage, through any number of `initialize()` and `destroy()`. */
 export class FilesBinding {
   readonly #options: FilesBindingOptions
   readonly #transactions = new TransactionScopes()
   #sql: LedgerSql | undefined
+  #bulk: BulkWriting | undefined
   #ledger: DatabaseLedger | undefined
 
   constructor(options: FilesBindingOptions) {
@@ -60,6 +69,12 @@ export class FilesBinding {
     if (!dialect.ownPool) this.#transactions.watch(dataSource.manager)
   }
 
+  /** @throws ERR_CONFIG before `initialize()` */
+  filesOf(manager: EntityManager): BulkFiles {
+    if (this.#bulk !== undefined) return this.#bulk.filesOf(manager)
+    throw new StorageError('ERR_CONFIG', 'This DataSource is not initialized. Wait for initialize().')
+  }
+
   async #initialize(original: Steps): Promise<DataSource> {
     const { storage, dataSource } = this.#options
     await storage.ready()
@@ -78,11 +93,13 @@ export class FilesBinding {
    * an application's subscribers out of the options, so a migration that saves files would claim none.
    */
   async #buildMetadatas(original: Steps): Promise<void> {
-    const { storage, dataSource, dialect, lease } = this.#options
+    const { storage, dataSource, dialect, lease, bulkWrites } = this.#options
     await original.buildMetadatas()
     const entities = bindFileColumns(dataSource, storage, this)
     const sql = new LedgerSql(dialect, dataSource.getMetadata(LEDGER_ENTITY))
-    dataSource.subscribers.push(...fileSubscribers(storage, entities, new LedgerStatements(sql), lease))
+    const { subscribers, claims } = fileSubscribers(storage, entities, new LedgerStatements(sql), lease)
+    this.#bulk = new BulkWriting({ dataSource, entities, claims, lock: dialect.ownPool }, bulkWrites)
+    dataSource.subscribers.push(...subscribers, ...this.#bulk.guards())
     this.#sql = sql
   }
 

@@ -8,8 +8,16 @@ import { OpenClaims } from './open-claims.js'
 import { Rollbacks } from './rollbacks.js'
 import { Turns } from './turns.js'
 
+/** What watches the rows of one DataSource. */
+export interface FileSubscribers {
+  /** One for each entity with files, and one that hears of transactions. */
+  readonly subscribers: readonly EntitySubscriberInterface[]
+  /** For writes that no hook announces. */
+  readonly claims: Claims
+}
+
 /**
- * The subscribers of one DataSource: one for each entity with files, and one that hears of transactions.
+ * Makes the subscribers of one DataSource.
  *
  * @param lease in milliseconds
  */
@@ -18,7 +26,7 @@ export function fileSubscribers(
   entities: FileEntities,
   statements: LedgerStatements,
   lease: number,
-): EntitySubscriberInterface[] {
+): FileSubscribers {
   const { ownPool } = statements.dialect
   const rollbacks = new Rollbacks()
   const open = new OpenClaims(statements, lease, rollbacks)
@@ -27,10 +35,11 @@ export function fileSubscribers(
   const before = new Turns(turns, (runner, work) => claims.before(runner, work))
   const after = new Turns(turns, (runner, work) => claims.after(runner, work))
   const context = { before, after, rollbacks, rowLocks: ownPool }
-  return [
+  const subscribers = [
     ...[...entities].map(([metadata, columns]) => new EntityFiles(metadata, columns, context)),
     new TransactionEnds(open),
   ]
+  return { subscribers, claims }
 }
 
 /** Never throws: it only drops what was meant for a transaction that is over. */

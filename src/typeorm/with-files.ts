@@ -1,8 +1,9 @@
 import { type DataSource, EntitySchema } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import type { Storage } from '../core/storage.js'
+import type { BulkWrites } from './bulk/bulk-guard.js'
 import { dialectOf } from './dialect.js'
-import { FilesBinding } from './files-binding.js'
+import { BOUND, FilesBinding } from './files-binding.js'
 import { LEDGER_ENTITY, type LedgerTableOptions, ledgerSchema } from './ledger-table.js'
 import { Quota, type QuotaOption } from './quota/quota.js'
 
@@ -21,6 +22,13 @@ export interface WithFilesOptions {
    * Default: no limit.
    */
   quota?: QuotaOption
+  /**
+   * What happens to bulk writes that TypeORM announces without saying which rows they hit, on entities whose rows hold
+   * files or take such rows with them: `delete(id)`, `update()` of a file column, and their query builders. `refuse`:
+   * ERR_BULK_WRITE. `warn`: it passes, and the event `warning` says so. `allow`: it passes, for applications that
+   * reconcile. Where triggers see to the files it passes in any case. Default: `refuse`.
+   */
+  bulkWrites?: BulkWrites
 }
 
 const DEFAULT_LEASE = 900
@@ -49,16 +57,15 @@ export function withFiles<D extends DataSource>(
   const dialect = dialectOf(dataSource)
   const lease = leaseOf(options)
   const quota = options.quota === undefined ? undefined : new Quota(options.quota)
+  const bulkWrites = bulkWritesOf(options)
   const schema = ledgerSchema(dialect, options.table ?? {})
   const slot = storage.ledgers.register(options.ledger ?? 'default')
   dataSource.setOptions({ entities: withLedger(dataSource.options.entities, schema) })
-  Object.defineProperty(dataSource, BOUND, { value: true })
-  new FilesBinding({ storage, dataSource, dialect, slot, lease, quota }).attach()
+  const binding = new FilesBinding({ storage, dataSource, dialect, slot, lease, quota, bulkWrites })
+  Object.defineProperty(dataSource, BOUND, { value: binding })
+  binding.attach()
   return dataSource
 }
-
-// Two copies of this package must not bind one DataSource twice either.
-const BOUND = Symbol.for('tenant-files.bound')
 
 function assertFree(dataSource: DataSource): void {
   if (dataSource.isInitialized) {
@@ -75,6 +82,11 @@ function assertFree(dataSource: DataSource): void {
 function leaseOf({ lease = DEFAULT_LEASE }: WithFilesOptions): number {
   if (Number.isInteger(lease) && lease > 0) return lease * 1000
   throw new StorageError('ERR_CONFIG', `lease is a positive whole number of seconds; got ${lease}.`)
+}
+
+function bulkWritesOf({ bulkWrites = 'refuse' }: WithFilesOptions): BulkWrites {
+  if (['refuse', 'warn', 'allow'].includes(bulkWrites)) return bulkWrites
+  throw new StorageError('ERR_CONFIG', `bulkWrites is refuse, warn or allow; got ${bulkWrites}.`)
 }
 
 type Entities = DataSource['options']['entities']

@@ -55,10 +55,10 @@ export async function house(
   entities: NonNullable<DataSourceOptions['entities']>,
   more: Partial<DataSourceOptions> & WithFilesOptions & { storage?: Storage } = {},
 ): Promise<House> {
-  const { storage = memoryStorage(), ledger, table, lease, ...options } = more
+  const { storage = memoryStorage(), ledger, table, lease, bulkWrites, ...options } = more
   const log = new QueryLog()
   const base = { ...(await fresh()), entities, logger: log, ...options } as DataSourceOptions
-  const dataSource = withFiles(storage, dataSourceOf(base), { ledger, table, lease })
+  const dataSource = withFiles(storage, dataSourceOf(base), { ledger, table, lease, bulkWrites })
   await dataSource.initialize()
   return { storage, dataSource, log }
 }

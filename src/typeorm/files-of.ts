@@ -1,0 +1,25 @@
+import { DataSource, type EntityManager } from 'typeorm'
+import { StorageError } from '../core/errors.js'
+import type { BulkFiles } from './bulk/bulk-files.js'
+import { BOUND, FilesBinding } from './files-binding.js'
+
+/**
+ * Bulk and file operations of a DataSource that was given to `withFiles`, or of a manager, so that they are part
+ * of its transaction.
+ *
+ * @throws ERR_CONFIG for a DataSource without a storage, or one that is not initialized
+ * @example
+ * await filesOf(dataSource).delete(OrderFile, { orderId })
+ * await dataSource.transaction(manager => filesOf(manager).delete(OrderFile, [1, 2, 3]))
+ */
+export function filesOf(source: DataSource | EntityManager): BulkFiles {
+  const dataSource = source instanceof DataSource ? source : source.connection
+  const binding: unknown = Reflect.get(dataSource, BOUND)
+  if (binding instanceof FilesBinding) {
+    return binding.filesOf(source instanceof DataSource ? source.manager : source)
+  }
+  throw new StorageError(
+    'ERR_CONFIG',
+    'This DataSource has no storage. Give it to withFiles(storage, dataSource) before initialize().',
+  )
+}
