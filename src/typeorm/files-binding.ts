@@ -1,10 +1,9 @@
-import type { DataSource, EntityManager } from 'typeorm'
+import type { DataSource } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import type { LedgerSlot } from '../core/ledger-registry.js'
 import type { Storage } from '../core/storage.js'
-import type { BulkFiles } from './bulk/bulk-files.js'
 import type { BulkWrites } from './bulk/bulk-guard.js'
-import { BulkWriting } from './bulk/bulk-writing.js'
+import { BulkWriting } from './bulk-writing.js'
 import type { Dialect } from './dialect.js'
 import { bindFileColumns } from './file-metadata.js'
 import { DatabaseLedger } from './ledger.js'
@@ -70,8 +69,8 @@ export class FilesBinding {
   }
 
   /** @throws ERR_CONFIG before `initialize()` */
-  filesOf(manager: EntityManager): BulkFiles {
-    if (this.#bulk !== undefined) return this.#bulk.filesOf(manager)
+  get bulk(): BulkWriting {
+    if (this.#bulk !== undefined) return this.#bulk
     throw new StorageError('ERR_CONFIG', 'This DataSource is not initialized. Wait for initialize().')
   }
 
@@ -98,7 +97,8 @@ export class FilesBinding {
     const entities = bindFileColumns(dataSource, storage, this)
     const sql = new LedgerSql(dialect, dataSource.getMetadata(LEDGER_ENTITY))
     const { subscribers, claims } = fileSubscribers(storage, entities, new LedgerStatements(sql), lease)
-    this.#bulk = new BulkWriting({ dataSource, entities, claims, lock: dialect.ownPool }, bulkWrites)
+    const bulk = { dataSource, storage, entities, claims, ledger: sql, lock: dialect.ownPool }
+    this.#bulk = new BulkWriting(bulk, bulkWrites)
     dataSource.subscribers.push(...subscribers, ...this.#bulk.guards())
     this.#sql = sql
   }
@@ -110,6 +110,7 @@ export class FilesBinding {
     const connection = await this.#connect()
     const gate = quota && new QuotaGate(quota, sql)
     this.#ledger = new DatabaseLedger(connection, new LedgerStatements(sql), lease, gate)
+    await this.#bulk?.warnOfCascades()
     slot.open(this.#ledger)
   }
 

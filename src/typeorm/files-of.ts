@@ -13,11 +13,14 @@ import { BOUND, FilesBinding } from './files-binding.js'
  * await dataSource.transaction(manager => filesOf(manager).delete(OrderFile, [1, 2, 3]))
  */
 export function filesOf(source: DataSource | EntityManager): BulkFiles {
-  const dataSource = source instanceof DataSource ? source : source.connection
+  if (source instanceof DataSource) return bindingOf(source).bulk.filesOf(source.manager)
+  return bindingOf(source.connection).bulk.filesOf(source)
+}
+
+/** @throws ERR_CONFIG for a DataSource without a storage */
+export function bindingOf(dataSource: DataSource): FilesBinding {
   const binding: unknown = Reflect.get(dataSource, BOUND)
-  if (binding instanceof FilesBinding) {
-    return binding.filesOf(source instanceof DataSource ? source.manager : source)
-  }
+  if (binding instanceof FilesBinding) return binding
   throw new StorageError(
     'ERR_CONFIG',
     'This DataSource has no storage. Give it to withFiles(storage, dataSource) before initialize().',

@@ -42,6 +42,14 @@ export class Cascades {
     return (this.#byParent.get(parent.tablePath) ?? []).filter(({ child }) => this.#reachesFiles(child))
   }
 
+  /** Each entity with files that the database deletes rows of, with the one that it refers to. */
+  all(): { parent: EntityMetadata; child: EntityMetadata }[] {
+    const cascades = [...this.#byParent.values()].flat()
+    return cascades
+      .filter(({ child }) => this.#columnsOf(child).length > 0)
+      .map(({ child, foreignKey }) => ({ parent: foreignKey.referencedEntityMetadata, child }))
+  }
+
   /** All entities with files whose rows may go with rows of this one. */
   entitiesBelow(parent: EntityMetadata): EntityMetadata[] {
     return [...this.#allBelow(parent)].filter(child => this.#columnsOf(child).length > 0)
