@@ -1,82 +1,97 @@
+import { crc32 } from 'node:zlib'
+import type { Block } from './block.js'
+import type { BlockMemory } from './block-memory.js'
 import { type BodyOptions, readBody } from './body.js'
 import type { PutBody } from './driver.js'
 
-/**
- * The memory of one upload's blocks, used again and again. Left to the garbage collector, sent blocks pile up: a
- * stream of 1 GiB took some 20 MiB more that way ("Memory of a large upload", docs/reference/benchmarks.md).
- */
-export class BlockMemory {
-  readonly #own = new Set<ArrayBufferLike>()
-  readonly #spare: ArrayBufferLike[] = []
-
-  take(size: number): Buffer {
-    const known = this.#spare.pop()
-    if (known !== undefined) return Buffer.from(known, 0, size)
-    const made = Buffer.allocUnsafeSlow(size)
-    this.#own.add(made.buffer)
-    return made
-  }
-
-  /** Nobody may read the block any more. One that is the application's own memory stays its own. */
-  giveBack(block: Buffer): void {
-    if (this.#own.has(block.buffer)) this.#spare.push(block.buffer)
-  }
+/** What {@link blocksOf} must know. */
+export interface BlockOptions extends BodyOptions {
+  memory: BlockMemory
+  checksum?: 'crc32'
 }
 
+/** What an upload may hold without asking for memory: most files are smaller, and need no budget. */
+const FREE = 256 * 1024
+
 /**
- * A body in blocks of `blockSize` bytes, the last one shorter. Rejects as {@link readBody} does, so a body that
- * ends early is never a shorter file.
+ * A body in blocks of `memory.blockSize` bytes, the last one shorter. There is always a last block, and it comes when
+ * the body has ended well: who stores nothing before it stores no half file. Rejects as {@link readBody} does, so a
+ * body that ends early is never a shorter file.
+ *
+ * A body that fits into one block stays in the chunks it came in. A longer one is copied into memory that is used
+ * again, so give blocks back; a second block is only begun when the first one was given out.
  */
-export async function* blocksOf(
-  body: PutBody,
-  blockSize: number,
-  options: BodyOptions & { memory: BlockMemory },
-): AsyncGenerator<Buffer, undefined> {
-  if (body instanceof Uint8Array) return yield* slicesOf(body, blockSize, options)
-  const { memory } = options
-  // Memory for a whole block is taken when the body is known to fill one: most files are much smaller.
-  const first: Uint8Array[] = []
-  let block: Buffer | undefined
-  let length = 0
-  let isLarge = false
+export async function* blocksOf(body: PutBody, options: BlockOptions): AsyncGenerator<Block, undefined> {
+  if (body instanceof Uint8Array) return yield* slicesOf(body, options)
+  const { memory, checksum } = options
+  const { blockSize } = memory
+  let draft = new Draft(checksum)
   for await (let chunk of readBody(body, options)) {
-    while (length + chunk.length >= blockSize) {
-      block ??= filled(memory.take(blockSize), first.splice(0))
-      const fits = chunk.subarray(0, blockSize - length)
-      block.set(fits, length)
-      yield block
+    while (draft.length + chunk.length > blockSize) {
+      if (!draft.isInMemory) draft.moveTo(await memory.take())
+      const fits = chunk.subarray(0, blockSize - draft.length)
+      draft.add(fits)
+      yield draft.close('more follows')
       chunk = chunk.subarray(fits.length)
-      block = undefined
-      length = 0
-      isLarge = true
+      draft = new Draft(checksum)
+      draft.moveTo(await memory.take())
     }
-    if (chunk.length === 0) continue
-    if (isLarge) {
-      block ??= memory.take(blockSize)
-      block.set(chunk, length)
-    } else first.push(chunk)
-    length += chunk.length
+    draft.add(chunk)
+    if (draft.length > FREE) await memory.reserveOne()
   }
-  if (length > 0) yield block?.subarray(0, length) ?? Buffer.concat(first, length)
+  yield draft.close('last')
+  return undefined
 }
 
 /** What is in memory anyway is sent from there. */
-async function* slicesOf(
-  body: Uint8Array,
-  blockSize: number,
-  options: BodyOptions,
-): AsyncGenerator<Buffer, undefined> {
-  for await (const { buffer, byteOffset, length } of readBody(body, options)) {
-    for (let start = 0; start < length; start += blockSize)
-      yield Buffer.from(buffer, byteOffset + start, Math.min(blockSize, length - start))
+async function* slicesOf(body: Uint8Array, options: BlockOptions): AsyncGenerator<Block, undefined> {
+  const { blockSize } = options.memory
+  for await (const bytes of readBody(body, options)) {
+    for (let start = 0; start < bytes.length; start += blockSize) {
+      const draft = new Draft(options.checksum)
+      draft.add(bytes.subarray(start, start + blockSize))
+      yield draft.close(start + blockSize < bytes.length ? 'more follows' : 'last')
+    }
   }
+  if (body.length === 0) yield new Draft(options.checksum).close('last')
+  return undefined
 }
 
-function filled(block: Buffer, chunks: Uint8Array[]): Buffer {
-  let length = 0
-  for (const chunk of chunks) {
-    block.set(chunk, length)
-    length += chunk.length
+/** A block that is being filled. */
+class Draft {
+  length = 0
+  #chunks: Uint8Array[] = []
+  #block: Buffer | undefined
+  #crc32: number | undefined
+
+  constructor(checksum: BlockOptions['checksum']) {
+    if (checksum === 'crc32') this.#crc32 = 0
   }
-  return block
+
+  get isInMemory(): boolean {
+    return this.#block !== undefined
+  }
+
+  add(chunk: Uint8Array): void {
+    // Here and not later: the bytes have just come and lie in the processor's cache.
+    if (this.#crc32 !== undefined) this.#crc32 = crc32(chunk, this.#crc32)
+    if (this.#block === undefined) this.#chunks.push(chunk)
+    else this.#block.set(chunk, this.length)
+    this.length += chunk.length
+  }
+
+  moveTo(block: Buffer): void {
+    let length = 0
+    for (const chunk of this.#chunks) {
+      block.set(chunk, length)
+      length += chunk.length
+    }
+    this.#chunks = []
+    this.#block = block
+  }
+
+  close(position: 'more follows' | 'last'): Block {
+    const chunks = this.#block === undefined ? this.#chunks : [this.#block.subarray(0, this.length)]
+    return { chunks, length: this.length, isLast: position === 'last', crc32: this.#crc32 }
+  }
 }

@@ -28,6 +28,39 @@ export function fromColumnText(origin: StoredFileOrigin, text: string): StoredFi
     : mintStoredFile(origin, data, text)
 }
 
+/**
+ * The text of a list of files: a JSON array of what a column of one file would hold. A list that was read and not
+ * changed gives its text back to the letter.
+ */
+export function toColumnListText(files: readonly StoredFile[]): string {
+  return LIST_TEXTS.get(files) ?? `[${files.map(toColumnText).join(',')}]`
+}
+
+/**
+ * Reads the text of a list of files; frozen. Never throws: a text that cannot be read gives a list of one file
+ * whose `url` throws. The text of a column of one file gives a list of one.
+ */
+export function fromColumnListText(origin: StoredFileOrigin, text: string): readonly StoredFile[] {
+  const files = Object.freeze(readList(origin, text))
+  LIST_TEXTS.set(files, text)
+  return files
+}
+
+/** Whether a list was read from a row, and not made by the application. */
+export function isColumnList(files: readonly StoredFile[]): boolean {
+  return LIST_TEXTS.has(files)
+}
+
+// An array has no private fields. They are frozen, so a text stays true.
+const LIST_TEXTS = new WeakMap<readonly StoredFile[], string>()
+
+function readList(origin: StoredFileOrigin, text: string): StoredFile[] {
+  const value = parse(text)
+  if (!Array.isArray(value)) return [fromColumnText(origin, text)]
+  // Our own JSON is canonical, so this is the text that was written.
+  return value.map(element => fromColumnText(origin, JSON.stringify(element)))
+}
+
 function encode(file: StoredFileData): string {
   const { disk, backend, tenant, key, name, size, type, sha256, version, encoding, storedSize, scan } = file
   return JSON.stringify({
@@ -48,11 +81,16 @@ function encode(file: StoredFileData): string {
 }
 
 function decode(text: string): StoredFileData | undefined {
+  const value = parse(text)
+  return isFileData(value) ? value : undefined
+}
+
+/** @returns undefined for what is no JSON: the caller keeps the text as it is */
+function parse(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(text)
-    return isFileData(value) ? value : undefined
+    return JSON.parse(text)
   } catch {
-    return undefined // not JSON: the caller keeps the text as it is
+    return undefined
   }
 }
 

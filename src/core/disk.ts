@@ -36,6 +36,12 @@ export interface DiskContext extends DiskUrlsContext {
   readonly writeTo: (tenant: string | null) => string
 }
 
+/** An object that was just stored: where it lies, and how it is kept there. */
+export interface StoredObject extends FileAddress, PutResult, KeepOptions {
+  readonly bucket?: string
+  readonly contentDisposition?: string
+}
+
 /**
  * One area of the storage, confined to the current tenant. A target is a key (of the current tenant, on the
  * backend new files go to) or an address such as a `StoredFile` (which must be the current tenant's).
@@ -65,11 +71,7 @@ export class Disk {
    * @throws ERR_FILE_EXISTS where the disk does not allow to overwrite, ERR_SYSTEM_REQUIRED on a disk that
    *   belongs to no single tenant
    */
-  async put(
-    target: string | FileAddress,
-    body: PutBody,
-    options: PutOptions,
-  ): Promise<FileAddress & PutResult> {
+  async put(target: string | FileAddress, body: PutBody, options: PutOptions): Promise<StoredObject> {
     takeBody(body)
     try {
       const address = this.address(target, 'put')
@@ -83,7 +85,8 @@ export class Disk {
       const kept = this.#kept(address, driver, { storageClass, encryption })
       const stored = await driver.put(address.key, body, { ...rest, ...headers, ...kept, ifNoneMatch })
       if (ifNoneMatch === undefined) await this.purge(address.backend, this.objectKey(address))
-      return { ...address, ...stored }
+      const { bucket } = driver
+      return { ...address, ...stored, ...kept, bucket, contentDisposition: headers.contentDisposition }
     } finally {
       endBody(body)
     }

@@ -13,6 +13,8 @@ export interface Driver {
   /** The kind of storage, for example `s3`. */
   readonly kind: string
   readonly capabilities: DriverCapabilities
+  /** The bucket or container that holds the objects, where the storage has such. */
+  readonly bucket?: string
 
   /** Loads and warms what the synchronous methods need. Idempotent; called before any other method. */
   ready(): Promise<void>

@@ -10,7 +10,7 @@ export { resolveRange } from './byte-range.js'
 export type { CallOptions } from './call-limits.js'
 export type { CdnOptions, CdnSigner } from './cdn.js'
 export { contentDisposition, type Disposition } from './content-disposition.js'
-export { Disk, type DiskContext } from './disk.js'
+export { Disk, type DiskContext, type StoredObject } from './disk.js'
 export type { DiskOptions } from './disk-options.js'
 export type {
   ByteRange,

@@ -40,6 +40,7 @@ export function scopeDriver(driver: Driver, prefix: string): Driver {
   return {
     kind: driver.kind,
     capabilities: driver.capabilities,
+    bucket: driver.bucket,
     ready: () => driver.ready(),
     put: async (key: string, body: PutBody, options: PutOptions) =>
       driver.put(insideFor(body, key), body, options),

@@ -46,10 +46,16 @@ function answerTo(error: unknown): { status: number; code: string; message: stri
   if (isMulterError(error)) {
     return { status: TOO_LARGE.has(error.code) ? 413 : 400, code: error.code, message: error.message }
   }
-  if (error instanceof Error && MALFORMED.has(error.message)) {
-    return { status: 400, code: 'MALFORMED_FORM', message: `The form cannot be read: ${error.message}.` }
-  }
-  return undefined
+  const fault = error instanceof Error ? malformed(error.message) : undefined
+  return fault === undefined
+    ? undefined
+    : { status: 400, code: 'MALFORMED_FORM', message: `The form cannot be read: ${fault}.` }
+}
+
+function malformed(message: string): string | undefined {
+  if (MALFORMED.has(message)) return message
+  // What follows is what the client wrote.
+  return message.startsWith('Unsupported content type: multipart/') ? 'Unsupported content type' : undefined
 }
 
 /** By its name: this room knows Express, not Multer. */

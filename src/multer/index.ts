@@ -3,4 +3,8 @@
  *
  * @module
  */
-export { type FieldRules, tenantStorage } from './tenant-storage.js'
+export type { FieldRules } from './field-rules.js'
+export { limitsByRequest, type UploadLimits } from './limits-by-request.js'
+export type { TenantStorageOptions } from './options.js'
+export { type FileFilter, tenantFilter } from './tenant-filter.js'
+export { tenantStorage } from './tenant-storage.js'

@@ -1,28 +1,20 @@
 import type { Request } from 'express'
 import type { StorageEngine } from 'multer'
+import type { StoredObject } from '../core/disk.js'
 import { StorageError } from '../core/errors.js'
-import { type FileRules, type ResolvedRules, resolveRules } from '../core/rules.js'
+import type { FileRules, ResolvedRules } from '../core/rules.js'
 import type { Storage } from '../core/storage.js'
-import type { StoredFile } from '../core/stored-file.js'
-import { boundTenant, runWithTenant } from '../core/tenant.js'
-import { discardFile, receiveFile } from '../upload/index.js'
+import { runWithTenant } from '../core/tenant.js'
+import { receiveFile } from '../upload/index.js'
+import { endRequest } from './end-request.js'
+import { FailedAnswers } from './failed-answers.js'
+import { type FieldRules, rulesByField } from './field-rules.js'
 import { decodeFileName } from './file-name-encoding.js'
 import { inLine } from './in-line.js'
+import { resolveOptions, type TenantStorageOptions } from './options.js'
+import { inTenantOf, tenantOf } from './request-tenant.js'
+import { describeFile } from './uploaded-file.js'
 import { watchForEnd } from './watch-for-end.js'
-
-declare global {
-  namespace Express {
-    namespace Multer {
-      interface File {
-        /** The stored file, to be assigned to an entity's file column. */
-        stored: StoredFile
-      }
-    }
-  }
-}
-
-/** Rules by the name of the form field. */
-export type FieldRules = Readonly<Record<string, FileRules>>
 
 /**
  * A storage engine for Multer: uploads land under the tenant that `tenant()` found for the request, checked by
@@ -37,8 +29,12 @@ export type FieldRules = Readonly<Record<string, FileRules>>
  *   res.json(await orders.save(orders.create({ file: req.file!.stored })))
  * })
  */
-export function tenantStorage(storage: Storage, rules: FileRules | FieldRules): StorageEngine {
-  return new TenantStorage(storage, rules)
+export function tenantStorage(
+  storage: Storage,
+  rules: FileRules | FieldRules,
+  options: TenantStorageOptions = {},
+): StorageEngine {
+  return new TenantStorage(storage, rules, options)
 }
 
 type HandleCallback = Parameters<StorageEngine['_handleFile']>[2]
@@ -48,10 +44,13 @@ type RemoveCallback = Parameters<StorageEngine['_removeFile']>[2]
 class TenantStorage implements StorageEngine {
   readonly #storage: Storage
   readonly #rulesOf: (field: string) => ResolvedRules
+  readonly #failedAnswers: FailedAnswers
 
-  constructor(storage: Storage, rules: FileRules | FieldRules) {
+  constructor(storage: Storage, rules: FileRules | FieldRules, options: TenantStorageOptions) {
+    const { discard } = resolveOptions(options)
     this.#storage = storage
-    this.#rulesOf = rulesByField(rules, each => resolveFor(storage, each))
+    this.#rulesOf = rulesByField(storage, rules)
+    this.#failedAnswers = new FailedAnswers(storage, discard)
   }
 
   _handleFile(req: Request, file: Express.Multer.File, callback: HandleCallback): void {
@@ -62,13 +61,14 @@ class TenantStorage implements StorageEngine {
         // Multer waits for the end of every file's stream, also of a refused one.
         file.stream.resume()
         answer(error)
+        if (StorageError.is(error, 'ERR_UPLOAD_TIMEOUT')) endRequest(req)
       },
     )
   }
 
   _removeFile(req: Request, file: Express.Multer.File, callback: RemoveCallback): void {
     const answer = inTenantOf(req, callback)
-    this.#remove(req, file.stored).then(
+    this.#remove(req, file).then(
       () => answer(null),
       error => answer(error),
     )
@@ -78,73 +78,29 @@ class TenantStorage implements StorageEngine {
     const rules = this.#rulesOf(file.fieldname)
     const name = decodeFileName(file.originalname)
     const { signal, release } = watchForEnd(req, file.stream, rules)
+    let object: StoredObject | undefined
+    const onStored = (found: StoredObject) => {
+      object = found
+    }
     try {
       const stored = await runWithTenant(tenantOf(req), () =>
-        receiveFile(this.#storage, file.stream, rules, { name, signal, atMost: lengthOf(req) }),
+        receiveFile(this.#storage, file.stream, rules, { name, signal, onStored, atMost: lengthOf(req) }),
       )
-      return { originalname: name, mimetype: stored.type, size: stored.size, stored }
+      this.#failedAnswers.watch(req, stored)
+      return describeFile(this.#storage, stored, object)
     } finally {
       release()
     }
   }
 
-  async #remove(req: Request, stored: StoredFile | undefined): Promise<void> {
+  async #remove(req: Request, { stored }: Partial<Express.Multer.File>): Promise<void> {
     // Multer also asks to remove files whose storing failed; nothing of them is left.
-    if (stored !== undefined) await runWithTenant(tenantOf(req), () => discardFile(this.#storage, stored))
+    if (stored !== undefined) await this.#failedAnswers.remove(req, stored)
   }
-}
-
-/**
- * Never the ambient tenant: Multer calls from socket events, where AsyncLocalStorage may be empty, or another
- * request's.
- */
-function tenantOf(req: Request): string {
-  const tenant = boundTenant(req)
-  if (tenant !== undefined) return tenant
-  throw new StorageError(
-    'ERR_TENANT_REQUIRED',
-    'This request has no tenant. Mount tenant() before the upload.',
-  )
 }
 
 /** Of the whole form, so no file in it is longer. Undefined where the body comes in chunks. */
 function lengthOf(req: Request): number | undefined {
   const length = req.headers['content-length']
   return length === undefined ? undefined : Number(length)
-}
-
-function inTenantOf<Args extends unknown[]>(
-  req: Request,
-  callback: (...args: Args) => void,
-): (...args: Args) => void {
-  const tenant = boundTenant(req)
-  return (...args) =>
-    tenant === undefined ? callback(...args) : runWithTenant(tenant, () => callback(...args))
-}
-
-function rulesByField(
-  rules: FileRules | FieldRules,
-  resolve: (rules: FileRules) => ResolvedRules,
-): (field: string) => ResolvedRules {
-  if (isFileRules(rules)) {
-    const resolved = resolve(rules)
-    return () => resolved
-  }
-  const fields = new Map(Object.entries(rules).map(([field, each]) => [field, resolve(each)]))
-  return field => {
-    const resolved = fields.get(field)
-    if (resolved !== undefined) return resolved
-    throw new StorageError('ERR_FIELD_UNEXPECTED', 'This form field takes no file.')
-  }
-}
-
-/** A disk that is not there is a fault of the set-up, and shows at start-up rather than at the first upload. */
-function resolveFor(storage: Storage, rules: FileRules): ResolvedRules {
-  const resolved = resolveRules(rules)
-  storage.disk(resolved.disk)
-  return resolved
-}
-
-function isFileRules(rules: FileRules | FieldRules): rules is FileRules {
-  return typeof rules.folder === 'string'
 }

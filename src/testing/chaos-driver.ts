@@ -70,6 +70,10 @@ export class ChaosDriver implements Driver {
     return this.#driver.capabilities
   }
 
+  get bucket(): string | undefined {
+    return this.#driver.bucket
+  }
+
   /** Made without waiting, so nothing happens to it. */
   get signUrl(): Driver['signUrl'] {
     return this.#driver.signUrl?.bind(this.#driver)

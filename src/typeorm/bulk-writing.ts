@@ -15,7 +15,8 @@ export class BulkWriting {
   readonly #bulkWrites: BulkWrites
 
   constructor(context: Omit<BulkContext, 'cascades' | 'permits'> & TriggerContext, bulkWrites: BulkWrites) {
-    const cascades = new Cascades(context.dataSource.entityMetadatas, context.entities, context)
+    const { dataSource, entities, sql } = context
+    const cascades = new Cascades(dataSource.entityMetadatas, entities, { lock: sql.dialect.ownPool })
     this.#context = { ...context, cascades, permits: new BulkPermits() }
     this.triggers = new FileTriggers(context)
     this.#bulkWrites = bulkWrites

@@ -10,6 +10,10 @@ export interface Dialect {
   readonly tenantColumn: EntitySchemaColumnOptions
   /** Milliseconds since 1970 by the database's clock, so that the clocks of workers do not matter. */
   readonly now: string
+  /** The moment in which the statement began: the same for all lines, so that an index can be used. */
+  readonly nowOfStatement: string
+  /** What locks the lines of a SELECT, and leaves out those that others have locked. */
+  readonly lockFree: string
   /** The start of an INSERT that may be said twice. */
   readonly insert: string
   /** What follows an INSERT of lines whose key may exist; the assignments come after it. */
@@ -27,6 +31,8 @@ const postgres: Dialect = {
   objectKeyColumn: { type: 'text', collation: 'C' },
   tenantColumn: { type: 'varchar', length: 64 },
   now: 'CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS bigint)',
+  nowOfStatement: 'CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000 AS bigint)',
+  lockFree: ' FOR UPDATE SKIP LOCKED',
   insert: 'INSERT INTO',
   onDuplicate: 'ON CONFLICT (backend, object_key) DO UPDATE SET',
   ownPool: true,
@@ -45,6 +51,8 @@ const mysql: Dialect = {
   objectKeyColumn: { type: 'varbinary', length: 1024, transformer: bytesAsText },
   tenantColumn: { type: 'varchar', length: 64, charset: 'ascii', collation: 'ascii_bin' },
   now: 'CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)',
+  nowOfStatement: 'CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)',
+  lockFree: ' FOR UPDATE SKIP LOCKED',
   insert: 'INSERT INTO',
   onDuplicate: 'ON DUPLICATE KEY UPDATE',
   ownPool: true,
@@ -58,6 +66,8 @@ const sqlite: Dialect = {
   objectKeyColumn: { type: 'text' },
   tenantColumn: { type: 'varchar', length: 64 },
   now: "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+  nowOfStatement: "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+  lockFree: '',
   insert: 'INSERT OR IGNORE INTO',
   onDuplicate: 'ON CONFLICT (backend, object_key) DO UPDATE SET',
   ownPool: false,

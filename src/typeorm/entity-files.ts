@@ -5,20 +5,24 @@ import type {
   ObjectLiteral,
   QueryRunner,
   RemoveEvent,
+  SoftRemoveEvent,
   UpdateEvent,
 } from 'typeorm'
 import type { StoredFile } from '../core/stored-file.js'
-import { isSameFile } from './file-line.js'
+import { fateOf, fateOnRemoval } from './fates.js'
+import { isAmong } from './file-line.js'
 import type { FileColumnMetadata } from './file-metadata.js'
 import { type Rollbacks, rolledBack } from './rollbacks.js'
 import { type RowFiles, readRowFiles } from './row-reader.js'
+import type { StatementClaims } from './statement-claims.js'
 import type { Turns } from './turns.js'
-import { type Claim, NO_WORK, type Work } from './work.js'
+import type { Work } from './work.js'
 
 /** What the hooks of one entity need. */
 export interface EntityFilesContext {
   readonly before: Turns
   readonly after: Turns
+  readonly statements: StatementClaims
   readonly rollbacks: Rollbacks
   readonly rowLocks: boolean
 }
@@ -35,15 +39,15 @@ interface Held {
  * The hooks of one entity with file columns. They run in the entity's own transaction and on its connection, and
  * touch the database only: no byte is stored or deleted here.
  *
- * Before the statement new files are claimed, and the row's own are read under a lock; after it the row's old
- * files are handed to the reaper.
+ * Before the statement the row's own files are read under a lock, and the statement is told which of its files are
+ * new; after it those that the row has lost are handed to the reaper.
  */
 export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
   readonly #metadata: EntityMetadata
   readonly #columns: readonly FileColumnMetadata[]
+  /** The columns whose files do not survive a soft removal. */
+  readonly #softlyDeleted: readonly FileColumnMetadata[]
   readonly #context: EntityFilesContext
-  /** The files that were claimed before the statement that writes this entity. */
-  readonly #claimed = new WeakMap<object, ReadonlySet<StoredFile>>()
   readonly #held = new WeakMap<object, Held>()
   /** The same for orphaned rows, which TypeORM removes by their id alone. */
   readonly #heldById = new Map<string, Held>()
@@ -51,6 +55,9 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
   constructor(metadata: EntityMetadata, columns: readonly FileColumnMetadata[], context: EntityFilesContext) {
     this.#metadata = metadata
     this.#columns = columns
+    this.#softlyDeleted = columns.filter(
+      ({ transformer }) => transformer.settings.keeping.onSoftDelete === 'delete',
+    )
     this.#context = context
   }
 
@@ -62,15 +69,12 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
   beforeInsert(event: InsertEvent<ObjectLiteral>): Promise<void> | undefined {
     const { entity, queryRunner } = event
     if (!this.#isMine(event) || !entity) return undefined
-    return this.#context.before.add(queryRunner, async () => this.#claimFor(entity, this.#filesOf(entity)))
-  }
-
-  afterInsert(event: InsertEvent<ObjectLiteral>): Promise<void> | undefined {
-    const { entity, queryRunner } = event
-    if (!this.#isMine(event) || !entity) return undefined
-    return this.#context.after.add(queryRunner, async () => {
-      return { claim: this.#unclaimed(entity, this.#filesOf(entity)), remove: [] }
-    })
+    try {
+      for (const column of this.#columns) this.#announce(queryRunner, entity, column, () => true)
+      return undefined
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   beforeUpdate(event: UpdateEvent<ObjectLiteral>): Promise<void> | undefined {
@@ -92,12 +96,7 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
     const id = event.databaseEntity ? this.#metadata.getEntityIdMap(event.databaseEntity) : event.entityId
     // A delete by condition tells no row; the guard of bulk writes sees to it.
     if (!this.#isMine(event) || id === undefined || id === null) return undefined
-    const { queryRunner } = event
-    return this.#context.before.add(queryRunner, async () => {
-      const stands = this.#context.rollbacks.watch(queryRunner)
-      this.#remember(event, { row: await this.#read(queryRunner, id, this.#columns), stands })
-      return NO_WORK
-    })
+    return this.#hold(event, id, this.#columns)
   }
 
   afterRemove(event: RemoveEvent<ObjectLiteral>): Promise<void> | undefined {
@@ -105,13 +104,48 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
     if (!this.#isMine(event) || !isKnown) return undefined
     return this.#context.after.add(event.queryRunner, async () => {
       const row = rowOf(this.#recall(event))
-      return { claim: [], remove: [...(row?.values() ?? [])].filter(file => file !== null) }
+      return [...(row ?? [])].flatMap(([column, files]) => {
+        const fate = fateOnRemoval(column)
+        return files.map(file => ({ file, fate }))
+      })
+    })
+  }
+
+  beforeSoftRemove(event: SoftRemoveEvent<ObjectLiteral>): Promise<void> | undefined {
+    if (!this.#isMine(event) || this.#softlyDeleted.length === 0) return undefined
+    const id = event.databaseEntity && this.#metadata.getEntityIdMap(event.databaseEntity)
+    return id ? this.#hold(event, id, this.#softlyDeleted) : undefined
+  }
+
+  /** The row stays, so it must not point to what is deleted. */
+  afterSoftRemove(event: SoftRemoveEvent<ObjectLiteral>): Promise<void> | undefined {
+    if (!this.#isMine(event) || this.#softlyDeleted.length === 0 || !event.databaseEntity) return undefined
+    const { entity, databaseEntity, queryRunner } = event
+    return this.#context.after.add(queryRunner, async () => {
+      const row = rowOf(this.#recall(event))
+      if (row === undefined) return []
+      await this.#forgetFiles(queryRunner, databaseEntity)
+      for (const { column } of row.keys()) if (entity) column.setEntityValue(entity, null)
+      return [...row].flatMap(([column, files]) => files.map(file => ({ file, fate: fateOf(column) })))
     })
   }
 
   /** A subscriber that listens to a class is called for its children too; those have their own. */
   #isMine(event: { metadata: EntityMetadata }): boolean {
     return event.metadata === this.#metadata
+  }
+
+  #hold(
+    event: RemoveEvent<ObjectLiteral>,
+    id: ObjectLiteral,
+    columns: readonly FileColumnMetadata[],
+  ): Promise<void> {
+    const { queryRunner } = event
+    return this.#context.before.add(queryRunner, async () => {
+      const stands = this.#context.rollbacks.watch(queryRunner)
+      this.#remember(event, { row: await this.#read(queryRunner, id, columns), stands })
+      return []
+    })
   }
 
   async #beforeUpdate(
@@ -126,35 +160,47 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
         value !== undefined && transformer.to(value) !== transformer.to(column.getEntityValue(databaseEntity))
       )
     })
-    if (changed.length === 0) return NO_WORK
+    if (changed.length === 0) return []
     const id = this.#metadata.getEntityIdMap(databaseEntity)
     const stands = this.#context.rollbacks.watch(runner)
     const row = id && (await this.#read(runner, id, changed))
     this.#held.set(entity, { row, stands })
-    if (row === undefined) return NO_WORK
-    for (const [column, file] of row) keepRowsOwn(entity, column, file)
-    return this.#claimFor(entity, replacements(entity, row))
+    for (const column of changed) {
+      const own = row?.get(column) ?? []
+      keepRowsOwn(entity, column, own)
+      // Where the row is gone nothing will be written.
+      this.#announce(runner, entity, column, file => row !== undefined && !isAmong(file, own))
+    }
+    return []
   }
 
   async #afterUpdate(event: UpdateEvent<ObjectLiteral>, entity: ObjectLiteral): Promise<Work> {
     const held = this.#held.get(entity)
     this.#held.delete(entity)
     const row = rowOf(held)
-    if (held !== undefined && row === undefined) return NO_WORK // the row was gone: nothing was written
+    if (held !== undefined && row === undefined) return [] // the row was gone: nothing was written
     const before = new Map([...this.#lateChanges(event), ...(row ?? [])])
-    const isReplaced = ([{ column }, file]: [FileColumnMetadata, StoredFile | null]) => {
-      return file !== null && !isSameFile(column.getEntityValue(entity) ?? null, file)
-    }
-    return {
-      claim: this.#unclaimed(entity, replacements(entity, before)),
-      remove: [...before].filter(isReplaced).flatMap(([, file]) => file ?? []),
-    }
+    return [...before].flatMap(([column, files]) => {
+      const now = filesOf(entity, column)
+      return files.filter(file => !isAmong(file, now)).map(file => ({ file, fate: fateOf(column) }))
+    })
   }
 
   /** Columns that another hook changed after our look. The row is ours by now; its old value is TypeORM's. */
   #lateChanges({ databaseEntity, updatedColumns }: UpdateEvent<ObjectLiteral>): RowFiles {
     const late = this.#columns.filter(({ column }) => updatedColumns.includes(column))
-    return new Map(late.map(column => [column, column.column.getEntityValue(databaseEntity) ?? null]))
+    return new Map(late.map(column => [column, filesOf(databaseEntity, column)]))
+  }
+
+  /** @throws ERR_FILE_FORGED, ERR_FILE_WRONG_COLUMN: an SQL expression is no file either */
+  #announce(
+    runner: QueryRunner,
+    entity: ObjectLiteral,
+    { column, transformer }: FileColumnMetadata,
+    needsClaim: (file: StoredFile) => boolean,
+  ): void {
+    const text = transformer.to(column.getEntityValue(entity))
+    if (typeof text === 'string') this.#context.statements.announce(runner, text, { needsClaim })
   }
 
   #read(
@@ -166,18 +212,17 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
     return readRowFiles(runner, this.#metadata, id, columns, { lock })
   }
 
-  #filesOf(entity: ObjectLiteral): Claim[] {
-    return this.#columns.flatMap(column => claimOf(entity, column))
-  }
-
-  #claimFor(entity: ObjectLiteral, claim: readonly Claim[]): Work {
-    this.#claimed.set(entity, new Set(claim.map(({ file }) => file)))
-    return { claim, remove: [] }
-  }
-
-  #unclaimed(entity: ObjectLiteral, claims: readonly Claim[]): Claim[] {
-    const claimed = this.#claimed.get(entity)
-    return claims.filter(({ file }) => !claimed?.has(file))
+  async #forgetFiles(runner: QueryRunner, row: ObjectLiteral): Promise<void> {
+    const nothing: ObjectLiteral = {}
+    for (const { column } of this.#softlyDeleted) column.setEntityValue(nothing, null)
+    await runner.manager
+      .createQueryBuilder()
+      .update(this.#metadata.target)
+      .set(nothing)
+      .whereInIds([this.#metadata.getEntityIdMap(row)])
+      .callListeners(false)
+      .updateEntity(false)
+      .execute()
   }
 
   #remember(event: RemoveEvent<ObjectLiteral>, held: Held): void {
@@ -202,25 +247,24 @@ function rowOf(held: Held | undefined): RowFiles | undefined {
   throw rolledBack()
 }
 
-/** The new files of an entity, where a row holds others. */
-function replacements(entity: ObjectLiteral, held: RowFiles): Claim[] {
-  return [...held].flatMap(([column, file]) =>
-    claimOf(entity, column).filter(claim => !isSameFile(claim.file, file)),
-  )
-}
-
-/** @throws ERR_FILE_FORGED, ERR_FILE_WRONG_COLUMN: an SQL expression is no file either */
-function claimOf(entity: ObjectLiteral, { column, transformer }: FileColumnMetadata): Claim[] {
-  const file = column.getEntityValue(entity)
-  const text = transformer.to(file)
-  return typeof text === 'string' ? [{ file, text }] : []
+function filesOf(
+  entity: ObjectLiteral | undefined,
+  { column, transformer }: FileColumnMetadata,
+): readonly StoredFile[] {
+  return entity === undefined ? [] : transformer.filesOf(column.getEntityValue(entity))
 }
 
 /**
  * The row's own text wins over the same file as it was when the entity was loaded: the file may have moved to
  * another backend since, and a save of the old text would point to where it is not any more.
  */
-function keepRowsOwn(entity: ObjectLiteral, { column }: FileColumnMetadata, file: StoredFile | null): void {
-  const value: StoredFile | null | undefined = column.getEntityValue(entity)
-  if (value && file && value.equals(file)) column.setEntityValue(entity, file)
+function keepRowsOwn(
+  entity: ObjectLiteral,
+  { column, transformer }: FileColumnMetadata,
+  own: readonly StoredFile[],
+): void {
+  const files = filesOf(entity, { column, transformer })
+  if (!files.some(file => isAmong(file, own))) return
+  const kept = files.map(file => own.find(other => other.equals(file)) ?? file)
+  column.setEntityValue(entity, transformer.valueOf(kept))
 }

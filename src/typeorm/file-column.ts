@@ -2,10 +2,14 @@ import { Column, type ColumnOptions, type EntitySchemaColumnOptions } from 'type
 import { StorageError } from '../core/errors.js'
 import { type FileRules, resolveRules } from '../core/rules.js'
 import { UnboundTransformer } from './file-transformer.js'
+import { type KeepingOptions, resolveKeeping } from './keeping.js'
 import type { LegacyReader } from './legacy.js'
 
 /** What a file column accepts, and how it looks in the database. */
-export interface FileColumnOptions extends FileRules, Pick<ColumnOptions, 'name' | 'nullable' | 'comment'> {
+export interface FileColumnOptions
+  extends FileRules,
+    KeepingOptions,
+    Pick<ColumnOptions, 'name' | 'nullable' | 'comment'> {
   /** Reads the plain text that an old column holds, until `migrate` has rewritten it. */
   legacy?: LegacyReader
   /**
@@ -54,9 +58,29 @@ export function PublicFileColumn(options: Omit<FileColumnOptions, 'disk'>): Prop
  * new EntitySchema<Ticket>({ name: 'Ticket', columns: { id: …, attachment: fileColumn({ folder: 'tickets' }) } })
  */
 export function fileColumn(options: FileColumnOptions): ColumnOptions & EntitySchemaColumnOptions {
+  return columnOf(options, undefined)
+}
+
+/**
+ * The column of one file, or of a list of at most `maxFiles`.
+ *
+ * @throws ERR_CONFIG
+ */
+export function columnOf(
+  options: FileColumnOptions,
+  maxFiles: number | undefined,
+): ColumnOptions & EntitySchemaColumnOptions {
   assertColumnOptions(options)
-  const { name, comment, legacy, resolve = 'read', nullable = true, ...rules } = options
-  const transformer = new UnboundTransformer({ rules: resolveRules(rules), legacy, resolve })
+  const { name, comment, legacy, resolve = 'read', nullable = true, ...more } = options
+  const { onRemove, onSoftDelete, keepReplaced, ...rules } = more
+  const keeping = resolveKeeping({ onRemove, onSoftDelete, keepReplaced }, nullable)
+  const transformer = new UnboundTransformer({
+    rules: resolveRules(rules),
+    legacy,
+    resolve,
+    maxFiles,
+    keeping,
+  })
   return {
     type: 'text',
     nullable,
@@ -87,6 +111,6 @@ function assertColumnOptions(options: FileColumnOptions): void {
   if (wrong === undefined) return
   throw new StorageError(
     'ERR_CONFIG',
-    `A file column takes its rules, name, nullable, comment, legacy and resolve; the column option "${wrong}" is refused.`,
+    `A file column takes its rules, name, nullable, comment, legacy, resolve, onRemove, onSoftDelete and keepReplaced; the column option "${wrong}" is refused.`,
   )
 }

@@ -23,7 +23,7 @@ export function assertOwner(storage: Storage, file: StoredFile, operation: strin
   if (tryGetTenant() !== undefined) storage.disk(file.disk).address(file, operation)
 }
 
-/** Whether two values of one column are the same file, wherever its bytes lie just now. */
-export function isSameFile(one: StoredFile | null, other: StoredFile | null): boolean {
-  return one === null || other === null ? one === other : one.equals(other)
+/** Whether a file is among others, wherever its bytes lie just now. */
+export function isAmong(file: StoredFile, files: readonly StoredFile[]): boolean {
+  return files.some(other => other.equals(file))
 }

@@ -92,6 +92,8 @@ function isSame(one: FileColumnSettings | undefined, other: FileColumnSettings |
   return (
     one?.legacy === other?.legacy &&
     one?.resolve === other?.resolve &&
+    one?.maxFiles === other?.maxFiles &&
+    JSON.stringify(one?.keeping) === JSON.stringify(other?.keeping) &&
     JSON.stringify(one?.rules) === JSON.stringify(other?.rules)
   )
 }

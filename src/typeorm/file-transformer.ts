@@ -1,5 +1,11 @@
 import type { ValueTransformer } from 'typeorm'
-import { fromColumnText, toColumnText } from '../core/column-value.js'
+import {
+  fromColumnListText,
+  fromColumnText,
+  isColumnList,
+  toColumnListText,
+  toColumnText,
+} from '../core/column-value.js'
 import { StorageError } from '../core/errors.js'
 import { isInFolder, type ResolvedRules } from '../core/rules.js'
 import { Storage } from '../core/storage.js'
@@ -12,6 +18,7 @@ import {
   type StoredFileHome,
   type StoredFileOrigin,
 } from '../core/stored-file.js'
+import type { Keeping } from './keeping.js'
 import { type LegacyReader, readLegacy } from './legacy.js'
 
 /** What makes a column a file column; it lies on the column's transformer. */
@@ -19,6 +26,9 @@ export interface FileColumnSettings {
   readonly rules: ResolvedRules
   readonly legacy: LegacyReader | undefined
   readonly resolve: 'read' | 'load'
+  /** Where the column holds an ordered list: how many files it takes. */
+  readonly maxFiles: number | undefined
+  readonly keeping: Keeping
 }
 
 // Symbol.for: a column stays a file column when two copies of this package are loaded.
@@ -46,7 +56,9 @@ export class UnboundTransformer implements ValueTransformer {
   }
 
   from(value: unknown): unknown {
-    return typeof value === 'string' ? fromColumnText({ home: HOMELESS }, value) : value
+    if (typeof value !== 'string') return value
+    const read = this[BRAND].maxFiles === undefined ? fromColumnText : fromColumnListText
+    return read({ home: HOMELESS }, value)
   }
 }
 
@@ -63,18 +75,54 @@ export class BoundTransformer implements ValueTransformer {
     this.#origin = { home: storage, column: settings.rules, resolve: settings.resolve, reader }
   }
 
-  /** @throws ERR_FILE_FORGED, ERR_FILE_WRONG_COLUMN */
+  get settings(): FileColumnSettings {
+    return this[BRAND]
+  }
+
+  /** @throws ERR_FILE_FORGED, ERR_FILE_WRONG_COLUMN, ERR_FILE_COUNT */
   to(value: unknown): string | null | undefined {
     if (value === null || value === undefined) return value
-    if (!isStoredFile(value)) throw forged()
-    // A file that was loaded is judged by the claim: the column's rules may have changed since it was stored.
-    if (readerOf(value) !== this.#origin.reader) this.#assertFits(value)
-    return toColumnText(value)
+    const files = this.#accept(value)
+    for (const file of files) {
+      // A file that was loaded is judged by the claim: the column's rules may have changed since it was stored.
+      if (readerOf(file) !== this.#origin.reader) this.#assertFits(file)
+    }
+    return Array.isArray(value) ? toColumnListText(value) : toColumnText(value as StoredFile)
   }
 
   /** Never throws: a row must load whatever is in it. */
   from(value: unknown): unknown {
-    return typeof value === 'string' ? this.#read(value) : value
+    if (typeof value !== 'string') return value
+    return this.#isList ? fromColumnListText(this.#origin, value) : this.#read(value)
+  }
+
+  /** The files in a value of this column. @throws ERR_FILE_FORGED, ERR_FILE_COUNT */
+  filesOf(value: unknown): readonly StoredFile[] {
+    return value === null || value === undefined ? [] : this.#accept(value)
+  }
+
+  /** A value of this column that holds these files. */
+  valueOf(files: readonly StoredFile[]): unknown {
+    return this.#isList ? Object.freeze([...files]) : (files[0] ?? null)
+  }
+
+  get #isList(): boolean {
+    return this[BRAND].maxFiles !== undefined
+  }
+
+  #accept(value: unknown): readonly StoredFile[] {
+    if (!this.#isList) return isStoredFile(value) ? [value] : forged()
+    if (!Array.isArray(value) || !Array.from(value).every(isStoredFile)) throw forged('list')
+    if (!isColumnList(value)) this.#assertList(value)
+    return value
+  }
+
+  /** A list that was loaded is not judged again: `maxFiles` may have changed since. */
+  #assertList(files: readonly StoredFile[]): void {
+    const { maxFiles = 0 } = this[BRAND]
+    if (files.length > maxFiles) throw tooMany(maxFiles)
+    const keys = files.map(({ disk, tenant, key }) => JSON.stringify([disk, tenant, key]))
+    if (new Set(keys).size < files.length) throw twice()
   }
 
   #read(text: string): StoredFile {
@@ -98,10 +146,24 @@ export class BoundTransformer implements ValueTransformer {
   }
 }
 
-function forged(): StorageError {
-  return new StorageError(
+function forged(what?: 'list'): never {
+  const takes = 'req.file.stored, the result of storeFile(), a file that was loaded from the database'
+  throw new StorageError(
     'ERR_FILE_FORGED',
-    'This is not a stored file. A file column takes only req.file.stored, the result of storeFile(), a file that was loaded from the database, or null.',
+    what === 'list'
+      ? `This is no list of stored files. A column of several files takes an array of these, or null: ${takes}.`
+      : `This is not a stored file. A file column takes only ${takes}, or null.`,
+  )
+}
+
+function tooMany(maxFiles: number): StorageError {
+  return new StorageError('ERR_FILE_COUNT', `This column takes at most ${maxFiles} files.`)
+}
+
+function twice(): StorageError {
+  return new StorageError(
+    'ERR_FILE_STALE',
+    'One file is in this list twice. Each place needs a file of its own: copyFile() makes one.',
   )
 }
 

@@ -1,21 +1,26 @@
-import type { DataSource } from 'typeorm'
+import type { DataSource, QueryRunner, ReplicationMode } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import type { LedgerSlot } from '../core/ledger-registry.js'
 import type { Storage } from '../core/storage.js'
 import type { BulkWrites } from './bulk/bulk-guard.js'
 import { BulkWriting } from './bulk-writing.js'
 import type { Dialect } from './dialect.js'
-import { bindFileColumns } from './file-metadata.js'
+import { bindFileColumns, type FileEntities } from './file-metadata.js'
+import { keepFilesWithTexts } from './file-text.js'
 import { DatabaseLedger } from './ledger.js'
 import type { LedgerConnection } from './ledger-connection.js'
-import { LedgerSql } from './ledger-sql.js'
+import { LedgerSql, type LineKey } from './ledger-sql.js'
 import { LedgerStatements } from './ledger-statements.js'
 import { LEDGER_ENTITY } from './ledger-table.js'
 import { PoolConnection } from './pool-connection.js'
 import type { Quota } from './quota/quota.js'
 import { QuotaGate } from './quota/quota-gate.js'
+import { LedgerReaper } from './reaper/ledger-reaper.js'
+import { ReapStatements } from './reaper/reap-statements.js'
+import { ReleasedFiles } from './reaper/released-files.js'
 import { SharedConnection, TransactionScopes } from './shared-connection.js'
-import { fileSubscribers } from './subscriber.js'
+import type { StatementClaims } from './statement-claims.js'
+import { fileKeepers } from './subscriber.js'
 
 /** What a {@link FilesBinding} joins. */
 export interface FilesBindingOptions {
@@ -26,7 +31,20 @@ export interface FilesBindingOptions {
   /** In milliseconds. */
   readonly lease: number
   readonly quota: Quota | undefined
+  readonly reap: 'after-commit' | 'later'
   readonly bulkWrites: BulkWrites
+}
+
+/** A DataSource with everything that was bound to it. */
+export interface OpenBinding {
+  readonly storage: Storage
+  readonly dataSource: DataSource
+  readonly entities: FileEntities
+  readonly sql: LedgerSql
+  readonly ledger: DatabaseLedger
+  /** In milliseconds. */
+  readonly lease: number
+  readonly quota: Quota | undefined
 }
 
 /** The steps of a DataSource's life that get something added; `buildMetadatas` is protected in TypeORM's types. */
@@ -34,16 +52,34 @@ interface Steps {
   initialize(): Promise<unknown>
   buildMetadatas(): Promise<void>
   destroy(): Promise<void>
+  createQueryRunner(mode?: ReplicationMode): QueryRunner
 }
 
-/** Where a DataSource keeps its binding. Two copies of this package must not bind one DataSource twice either. */
-export const BOUND = Symbol.for('tenant-files.bound')
+// Two copies of this package must not bind one DataSource twice either.
+const BOUND = Symbol.for('tenant-files.bound')
+
+/** Whether a DataSource was given to `withFiles`. */
+export function isBound(dataSource: DataSource): boolean {
+  return BOUND in dataSource
+}
+
+/** @throws ERR_CONFIG for a DataSource that was not given to `withFiles` */
+export function bindingOf(dataSource: DataSource): FilesBinding {
+  const binding = (dataSource as { [BOUND]?: unknown })[BOUND]
+  if (binding instanceof FilesBinding) return binding
+  throw new StorageError(
+    'ERR_CONFIG',
+    'This DataSource was not given to withFiles(storage, dataSource) by this copy of tenant-files.',
+  )
+}
 
 /** One DataSource's ties to one storage, through any number of `initialize()` and `destroy()`. */
 export class FilesBinding {
   readonly #options: FilesBindingOptions
   readonly #transactions = new TransactionScopes()
   #sql: LedgerSql | undefined
+  #entities: FileEntities = new Map()
+  #claims: StatementClaims | undefined
   #bulk: BulkWriting | undefined
   #ledger: DatabaseLedger | undefined
 
@@ -51,27 +87,40 @@ export class FilesBinding {
     this.#options = options
   }
 
-  /** Wraps the DataSource's own methods. */
+  /** What belongs to the DataSource while it is initialized. @throws ERR_LEDGER_NOT_READY */
+  open(): OpenBinding {
+    const { storage, dataSource, lease, quota } = this.#options
+    const sql = this.#sql
+    const ledger = this.#ledger
+    if (sql !== undefined && ledger !== undefined)
+      return { storage, dataSource, entities: this.#entities, sql, ledger, lease, quota }
+    return notInitialized()
+  }
+
+  /** Usable in migrations, which run before the ledger opens. @throws ERR_LEDGER_NOT_READY */
+  get bulk(): BulkWriting {
+    return this.#bulk ?? notInitialized()
+  }
+
+  /** Wraps the DataSource's own methods, and lets {@link bindingOf} find this. */
   attach(): void {
     const { dataSource, dialect } = this.#options
+    Object.defineProperty(dataSource, BOUND, { value: this })
     const steps = dataSource as unknown as Steps
     const original: Steps = {
       initialize: steps.initialize.bind(dataSource),
       buildMetadatas: steps.buildMetadatas.bind(dataSource),
       destroy: steps.destroy.bind(dataSource),
+      createQueryRunner: steps.createQueryRunner.bind(dataSource),
     }
     Object.assign(steps, {
       initialize: () => this.#initialize(original),
       buildMetadatas: () => this.#buildMetadatas(original),
       destroy: () => this.#destroy(original),
+      createQueryRunner: (mode?: ReplicationMode) => this.#createQueryRunner(original, mode),
     })
+    keepFilesWithTexts(dataSource)
     if (!dialect.ownPool) this.#transactions.watch(dataSource.manager)
-  }
-
-  /** @throws ERR_CONFIG before `initialize()` */
-  get bulk(): BulkWriting {
-    if (this.#bulk !== undefined) return this.#bulk
-    throw new StorageError('ERR_CONFIG', 'This DataSource is not initialized. Wait for initialize().')
   }
 
   async #initialize(original: Steps): Promise<DataSource> {
@@ -96,22 +145,36 @@ export class FilesBinding {
     await original.buildMetadatas()
     const entities = bindFileColumns(dataSource, storage, this)
     const sql = new LedgerSql(dialect, dataSource.getMetadata(LEDGER_ENTITY))
-    const { subscribers, claims } = fileSubscribers(storage, entities, new LedgerStatements(sql), lease)
-    const bulk = { dataSource, storage, entities, claims, ledger: sql, lock: dialect.ownPool }
+    const released = new ReleasedFiles(keys => this.#reapSoon(keys))
+    const { subscribers, statements, claims } = fileKeepers(storage, entities, { sql, lease, released })
+    const bulk = { dataSource, storage, entities, claims, statements, sql }
     this.#bulk = new BulkWriting(bulk, bulkWrites)
     dataSource.subscribers.push(...subscribers, ...this.#bulk.guards())
     this.#sql = sql
+    this.#entities = entities
+    this.#claims = statements
+  }
+
+  #createQueryRunner(original: Steps, mode?: ReplicationMode): QueryRunner {
+    const runner = original.createQueryRunner(mode)
+    this.#claims?.watch(runner)
+    return runner
   }
 
   async #open(): Promise<void> {
-    const { slot, lease, quota } = this.#options
+    const { storage, slot, lease, quota } = this.#options
     const sql = this.#sql
     if (sql === undefined) return
     const connection = await this.#connect()
+    const reaper = new LedgerReaper(storage, connection, new ReapStatements(sql))
     const gate = quota && new QuotaGate(quota, sql)
-    this.#ledger = new DatabaseLedger(connection, new LedgerStatements(sql), lease, gate)
+    this.#ledger = new DatabaseLedger(connection, new LedgerStatements(sql), { lease, reaper, gate })
     await this.#bulk?.warnOfCascades()
     slot.open(this.#ledger)
+  }
+
+  #reapSoon(keys: readonly LineKey[]): void {
+    if (this.#options.reap === 'after-commit') this.#ledger?.reaper.soon(keys)
   }
 
   async #connect(): Promise<LedgerConnection> {
@@ -130,4 +193,11 @@ export class FilesBinding {
       await original.destroy()
     }
   }
+}
+
+function notInitialized(): never {
+  throw new StorageError(
+    'ERR_LEDGER_NOT_READY',
+    'This DataSource is not initialized. Call `await dataSource.initialize()` first.',
+  )
 }

@@ -1,6 +1,6 @@
 import type { EntityMetadata, ObjectLiteral, QueryRunner } from 'typeorm'
 import { StorageError } from '../core/errors.js'
-import { bindingOf } from './files-of.js'
+import { bindingOf } from './files-binding.js'
 import type { FileEntity } from './rules-of.js'
 
 /**

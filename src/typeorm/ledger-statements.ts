@@ -87,20 +87,6 @@ VALUES (${p(entry.backend)}, ${p(entry.objectKey)}, ${p(entry.disk)}, ${p(entry.
     )
   }
 
-  /** These objects are to be deleted, whether the ledger knew them or not. */
-  queueDelete(entries: readonly StageEntry[]): Statement {
-    const { now, onDuplicate } = this.dialect
-    return this.#sql.build(p => {
-      const lines = entries.map(
-        ({ backend, objectKey, disk, tenant }) =>
-          `(${p(backend)}, ${p(objectKey)}, ${p(disk)}, ${p(tenant)}, 'delete', 0, ${now}, ${now})`,
-      )
-      return `INSERT INTO ${this.#sql.table} (backend, object_key, disk, tenant, state, attempts, created_at, updated_at)
-VALUES ${lines.join(', ')}
-${onDuplicate} state = 'delete', expires_at = NULL, attempts = 0, error = NULL, updated_at = ${now}`
-    })
-  }
-
   #update(
     keys: readonly LineKey[],
     from: readonly string[],

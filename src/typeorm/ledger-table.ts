@@ -3,9 +3,11 @@ import type { Dialect } from './dialect.js'
 
 /**
  * What is known of an object: `pending` is uploaded, and waits for a row; `attached` has one; `kept` has none any
- * more, and stays for some days; `delete` is to be deleted; `dead` could not be deleted.
+ * more, and stays for some days; `delete` is to be deleted; `expired` waited too long for a row, and is to be deleted;
+ * `reaped` was, and is looked after once more, since a slow backend may still complete a lost request; `dead` could not
+ * be deleted.
  */
-export type LedgerState = 'pending' | 'attached' | 'kept' | 'delete' | 'dead'
+export type LedgerState = 'pending' | 'attached' | 'kept' | 'delete' | 'expired' | 'reaped' | 'dead'
 
 /** One line of the ledger. All times are milliseconds since 1970, by the database's clock. */
 export interface LedgerLine {
@@ -18,7 +20,7 @@ export interface LedgerLine {
   size: number | null
   /** Bytes that a quota sets aside for a pending line of unknown size. */
   reserved: number | null
-  /** The end of the lease of a pending line, or of the time that a kept one stays. */
+  /** The end of a pending line's lease; for all others the next time that the reaper looks at them. */
   expiresAt: number | null
   /** An open multipart upload. */
   uploadId: string | null
@@ -26,6 +28,8 @@ export interface LedgerLine {
   attempts: number
   /** Why it failed last. */
   error: string | null
+  /** Of the reaper that works on the line until `expiresAt`. */
+  token: string | null
   createdAt: number
   updatedAt: number
 }
@@ -67,6 +71,7 @@ export function ledgerSchema(dialect: Dialect, table: LedgerTableOptions): Entit
       uploadId: { type: 'text', nullable: true, name: 'upload_id' },
       attempts: { type: 'int' },
       error: { type: 'text', nullable: true },
+      token: { ...word(36), nullable: true },
       createdAt: { ...number, name: 'created_at' },
       updatedAt: { ...number, name: 'updated_at' },
     },

@@ -1,32 +1,40 @@
-import { StorageError } from '../core/errors.js'
 import type { Ledger, StagedUpload, StageEntry } from '../core/ledger.js'
 import { Lease, type LeaseContext } from './lease.js'
+import { orBusy } from './ledger-busy.js'
 import type { LedgerConnection } from './ledger-connection.js'
 import type { Statement } from './ledger-sql.js'
 import type { LedgerStatements } from './ledger-statements.js'
 import type { QuotaGate } from './quota/quota-gate.js'
+import type { LedgerReaper } from './reaper/ledger-reaper.js'
+
+/** What else a {@link DatabaseLedger} needs. */
+export interface DatabaseLedgerOptions {
+  /** In milliseconds. */
+  readonly lease: number
+  readonly reaper: LedgerReaper
+  /** What uploads must fit through, where tenants have quotas. */
+  readonly gate: QuotaGate | undefined
+}
 
 /**
  * The ledger in the application's database. What it does here is apart from the application's transactions;
  * claims are part of them, and made by the entity hooks.
  */
 export class DatabaseLedger implements Ledger {
+  /** Deletes what this ledger has given up. */
+  readonly reaper: LedgerReaper
   readonly #connection: LedgerConnection
   readonly #statements: LedgerStatements
   readonly #context: LeaseContext
   readonly #leases = new Set<Lease>()
   readonly #gate: QuotaGate | undefined
 
-  /**
-   * @param lease in milliseconds
-   * @param gate what uploads must fit through, where tenants have quotas
-   */
   constructor(
     connection: LedgerConnection,
     statements: LedgerStatements,
-    lease: number,
-    gate: QuotaGate | undefined,
+    { lease, reaper, gate }: DatabaseLedgerOptions,
   ) {
+    this.reaper = reaper
     this.#connection = connection
     this.#statements = statements
     this.#gate = gate
@@ -42,8 +50,8 @@ export class DatabaseLedger implements Ledger {
     this.#connection.assertCanStage()
     const limit = await this.#gate?.limitOf(entry.tenant)
     const stage = (reserved: number | null) => this.#statements.stage(entry, this.#context.length, reserved)
-    if (limit === undefined) await this.#run(stage(null))
-    else await this.#busy(async () => this.#gate?.enter(this.#connection, entry, limit, stage))
+    if (this.#gate === undefined || limit === undefined) await this.#run(stage(null))
+    else await orBusy(this.#gate.enter(this.#connection, entry, limit, stage))
     const lease = new Lease(entry, this.#context)
     this.#leases.add(lease)
     return lease
@@ -57,29 +65,19 @@ export class DatabaseLedger implements Ledger {
     await this.#run(this.#statements.forget(key))
   }
 
-  /** Ends the renewals: what is being uploaded now ends with its lease. */
+  /** @throws ERR_LEDGER_BUSY */
+  read(statement: Statement): Promise<readonly Record<string, unknown>[]> {
+    return orBusy(this.#connection.read(statement))
+  }
+
+  /** Ends the renewals, so that what is being uploaded now ends with its lease; and the reaper's work. */
   async close(): Promise<void> {
     for (const lease of this.#leases) lease.leave()
+    await this.reaper.close()
     await this.#connection.close()
   }
 
   #run(statement: Statement): Promise<number> {
-    return this.#busy(() => this.#connection.run(statement))
-  }
-
-  async #busy<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work()
-    } catch (cause) {
-      if (StorageError.is(cause)) throw cause
-      throw new StorageError(
-        'ERR_LEDGER_BUSY',
-        'The database of the file ledger did not take the statement.',
-        {
-          operation: 'ledger',
-          cause,
-        },
-      )
-    }
+    return orBusy(this.#connection.run(statement))
   }
 }

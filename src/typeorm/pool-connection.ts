@@ -1,7 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { DataSource, type DataSourceOptions, type QueryRunner } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import { execute } from './execute.js'
-import type { Ask, LedgerConnection } from './ledger-connection.js'
+import type { LedgerConnection, Run } from './ledger-connection.js'
 import type { Statement } from './ledger-sql.js'
 import { withNamedLock } from './named-lock.js'
 import { OneByOne } from './one-by-one.js'
@@ -12,6 +13,8 @@ const CONNECT_TIMEOUT = 5000
 const QUERY_TIMEOUT = 10_000
 /** mysql2 bounds neither the wait for a connection nor a statement. */
 const DEADLINE = 20_000
+const MAX_DEADLOCK_PAUSE = 50
+const TRIES = 5
 
 /**
  * A small pool of its own. A second connection from the application's pool would deadlock: all of that pool may
@@ -31,16 +34,28 @@ export class PoolConnection implements LedgerConnection {
     return new PoolConnection(dataSource)
   }
 
-  run(statement: Statement): Promise<number> {
-    return inTime(
-      this.#connected(async runner => {
-        const { hit } = await execute(runner, statement)
-        return hit
-      }),
-    )
+  async run(statement: Statement): Promise<number> {
+    const { hit } = await inTime(this.#connected(runner => execute(runner, statement)))
+    return hit
   }
 
-  alone<T>(lock: string, work: (ask: Ask) => Promise<T>): Promise<T> {
+  async read(statement: Statement): Promise<readonly Record<string, unknown>[]> {
+    const { rows } = await inTime(this.#connected(runner => execute(runner, statement)))
+    return rows
+  }
+
+  async together<T>(work: (run: Run) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await inTime(this.#connected(runner => inTransaction(runner, work)))
+      } catch (error) {
+        if (attempt === TRIES || !isDeadlock(error)) throw error
+        await sleep(Math.random() * MAX_DEADLOCK_PAUSE * attempt)
+      }
+    }
+  }
+
+  alone<T>(lock: string, work: (run: Run) => Promise<T>): Promise<T> {
     const locked = (runner: QueryRunner) =>
       withNamedLock(runner, this.#dataSource.options.type, lock, () =>
         work(statement => execute(runner, statement)),
@@ -64,15 +79,16 @@ export class PoolConnection implements LedgerConnection {
   }
 }
 
-async function inTime<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(busy()), DEADLINE)
-  })
+async function inTransaction<T>(runner: QueryRunner, work: (run: Run) => Promise<T>): Promise<T> {
   try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
+    await runner.startTransaction('READ COMMITTED')
+    const result = await work(statement => execute(runner, statement))
+    await runner.commitTransaction()
+    return result
+  } catch (error) {
+    // The connection may be broken, and then nothing is left to be rolled back.
+    if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => {})
+    throw error
   }
 }
 
@@ -108,6 +124,26 @@ function pool(type: string): object {
   return type === 'postgres'
     ? { max: POOL_SIZE, min: 0, connectionTimeoutMillis: CONNECT_TIMEOUT, query_timeout: QUERY_TIMEOUT }
     : { connectionLimit: POOL_SIZE, maxIdle: POOL_SIZE, connectTimeout: CONNECT_TIMEOUT }
+}
+
+/** @throws ERR_LEDGER_BUSY */
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(busy()), DEADLINE)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Deadlocks (40P01; 1213) and waits for a lock that took too long (55P03; 1205) pass. */
+function isDeadlock(error: unknown): boolean {
+  const { driverError } = error as { driverError?: { code?: unknown; errno?: unknown } }
+  const { code, errno } = driverError ?? {}
+  return code === '40P01' || code === '55P03' || errno === 1213 || errno === 1205
 }
 
 function busy(): StorageError {

@@ -2,8 +2,8 @@ import type { EntityMetadata, ObjectLiteral, QueryRunner } from 'typeorm'
 import type { StoredFile } from '../core/stored-file.js'
 import type { FileColumnMetadata } from './file-metadata.js'
 
-/** What the file columns of one row hold. */
-export type RowFiles = ReadonlyMap<FileColumnMetadata, StoredFile | null>
+/** The files in each file column of one row. */
+export type RowFiles = ReadonlyMap<FileColumnMetadata, readonly StoredFile[]>
 
 /**
  * Reads file columns as the row holds them now, and locks the row until the end of the transaction. TypeORM's
@@ -30,12 +30,12 @@ export async function readRowFiles(
   if (options.lock) query.setLock('pessimistic_write')
   const row = await query.getRawOne<Record<string, unknown>>()
   if (row === undefined) return undefined
-  return new Map(
-    columns.map((column, index) => [
-      column,
-      column.transformer.from(row[nameOf(index)]) as StoredFile | null,
-    ]),
-  )
+  return new Map(columns.map((column, index) => [column, filesIn(column, row[nameOf(index)])]))
+}
+
+/** The files in the text of a column. */
+export function filesIn({ transformer }: FileColumnMetadata, text: unknown): readonly StoredFile[] {
+  return transformer.filesOf(transformer.from(text))
 }
 
 function nameOf(index: number): string {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import { execute, type Outcome } from './execute.js'
-import type { Ask, LedgerConnection } from './ledger-connection.js'
+import type { LedgerConnection, Run } from './ledger-connection.js'
 import type { Statement } from './ledger-sql.js'
 import { OneByOne } from './one-by-one.js'
 
@@ -29,23 +29,30 @@ export class SharedConnection implements LedgerConnection {
     this.#transactions = transactions
   }
 
-  /**
-   * A transaction may begin between the look and the statement. Every statement of the ledger can be said twice,
-   * so it is repeated until no transaction was around.
-   *
-   * @throws ERR_LEDGER_BUSY
-   */
+  /** @throws ERR_LEDGER_BUSY */
   async run(statement: Statement): Promise<number> {
-    const { hit } = await this.#settled(statement)
-    return hit
+    return (await this.#execute(statement)).hit
+  }
+
+  together<T>(work: (run: Run) => Promise<T>): Promise<T> {
+    return work(statement => this.#execute(statement))
+  }
+
+  async read(statement: Statement): Promise<readonly Record<string, unknown>[]> {
+    const { rows } = await this.#execute(statement)
+    return rows
   }
 
   /** One process has the database, so it is enough to wait for one another here. */
-  alone<T>(lock: string, work: (ask: Ask) => Promise<T>): Promise<T> {
-    return this.#waiting.run(lock, () => work(statement => this.#settled(statement)))
+  alone<T>(lock: string, work: (run: Run) => Promise<T>): Promise<T> {
+    return this.#waiting.run(lock, () => this.together(work))
   }
 
-  async #settled(statement: Statement): Promise<Outcome> {
+  /**
+   * A transaction may begin between the look and the statement. Every statement of the ledger can be said twice,
+   * so it is repeated until no transaction was around.
+   */
+  async #execute(statement: Statement): Promise<Outcome> {
     const deadline = performance.now() + MAX_WAIT
     for (;;) {
       while (this.#runner.isTransactionActive) {

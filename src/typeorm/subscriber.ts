@@ -3,58 +3,63 @@ import type { Storage } from '../core/storage.js'
 import { Claims } from './claims.js'
 import { EntityFiles } from './entity-files.js'
 import type { FileEntities } from './file-metadata.js'
-import type { LedgerStatements } from './ledger-statements.js'
-import { OpenClaims } from './open-claims.js'
+import type { LedgerSql } from './ledger-sql.js'
+import type { ReleasedFiles } from './reaper/released-files.js'
 import { Rollbacks } from './rollbacks.js'
+import { StatementClaims } from './statement-claims.js'
 import { Turns } from './turns.js'
 
-/** What watches the rows of one DataSource. */
-export interface FileSubscribers {
-  /** One for each entity with files, and one that hears of transactions. */
+/** What keeps the rows of one DataSource true: its hooks, and what stands around its statements. */
+export interface FileKeepers {
   readonly subscribers: readonly EntitySubscriberInterface[]
-  /** For writes that no hook announces. */
+  readonly statements: StatementClaims
+  /** For writes that no hook announces row by row. */
   readonly claims: Claims
 }
 
-/**
- * Makes the subscribers of one DataSource.
- *
- * @param lease in milliseconds
- */
-export function fileSubscribers(
-  storage: Storage,
-  entities: FileEntities,
-  statements: LedgerStatements,
-  lease: number,
-): FileSubscribers {
-  const { ownPool } = statements.dialect
-  const rollbacks = new Rollbacks()
-  const open = new OpenClaims(statements, lease, rollbacks)
-  const claims = new Claims(storage, statements, open, rollbacks)
-  const turns = { shared: !ownPool, rollbacks }
-  const before = new Turns(turns, (runner, work) => claims.before(runner, work))
-  const after = new Turns(turns, (runner, work) => claims.after(runner, work))
-  const context = { before, after, rollbacks, rowLocks: ownPool }
-  const subscribers = [
-    ...[...entities].map(([metadata, columns]) => new EntityFiles(metadata, columns, context)),
-    new TransactionEnds(open),
-  ]
-  return { subscribers, claims }
+/** What {@link fileKeepers} needs of the ledger. */
+export interface FileKeepersContext {
+  readonly sql: LedgerSql
+  /** In milliseconds. */
+  readonly lease: number
+  readonly released: ReleasedFiles
 }
 
-/** Never throws: it only drops what was meant for a transaction that is over. */
-class TransactionEnds implements EntitySubscriberInterface {
-  readonly #open: OpenClaims
-
-  constructor(open: OpenClaims) {
-    this.#open = open
+export function fileKeepers(
+  storage: Storage,
+  entities: FileEntities,
+  { sql, lease, released }: FileKeepersContext,
+): FileKeepers {
+  const { ownPool } = sql.dialect
+  const rollbacks = new Rollbacks()
+  const claims = new Claims(storage, sql, lease, rollbacks, released)
+  const statements = new StatementClaims(claims, sql.dialect, rollbacks)
+  const turns = { shared: !ownPool, rollbacks }
+  const context = {
+    before: new Turns(turns, async () => {}),
+    after: new Turns(turns, (runner, work) => claims.release(runner, work)),
+    statements,
+    rollbacks,
+    rowLocks: ownPool,
   }
+  const hooks = [...entities].map(([metadata, columns]) => new EntityFiles(metadata, columns, context))
+  return { subscribers: [...hooks, new TransactionEnds(released)], statements, claims }
+}
 
-  beforeTransactionRollback({ queryRunner }: { queryRunner: QueryRunner }): void {
-    this.#open.awaitRollback(queryRunner)
+/** Never throws: it only passes on what transactions gave up. */
+class TransactionEnds implements EntitySubscriberInterface {
+  readonly #released: ReleasedFiles
+
+  constructor(released: ReleasedFiles) {
+    this.#released = released
   }
 
   afterTransactionCommit({ queryRunner }: { queryRunner: QueryRunner }): void {
-    if (!queryRunner.isTransactionActive) this.#open.forgetTransaction(queryRunner)
+    // A savepoint's end is not yet the end.
+    if (!queryRunner.isTransactionActive) this.#released.committed(queryRunner)
+  }
+
+  afterTransactionRollback({ queryRunner }: { queryRunner: QueryRunner }): void {
+    if (!queryRunner.isTransactionActive) this.#released.rolledBack(queryRunner)
   }
 }

@@ -1,7 +1,8 @@
 import type { QueryRunner } from 'typeorm'
 import { type Rollbacks, rolledBack } from './rollbacks.js'
-import type { Work } from './work.js'
+import type { Release, Work } from './work.js'
 
+/** What a hook does, with what it has to say to the ledger. */
 type Task = () => Promise<Work>
 
 interface Turn {
@@ -11,7 +12,7 @@ interface Turn {
 
 /**
  * TypeORM calls the hooks of all entities of an operation at once, on one connection. Here they take turns: one
- * after the other, their claims together in one statement, and none after the first that fails. A hook that went
+ * after the other, what they release together in one statement, and none after the first that fails. A hook that went
  * on while TypeORM rolls back would write outside of the transaction, and so would the statement behind it: its
  * operation fails.
  */
@@ -19,12 +20,12 @@ export class Turns {
   readonly #open = new WeakMap<QueryRunner, Turn>()
   readonly #shared: boolean
   readonly #rollbacks: Rollbacks
-  readonly #finish: (runner: QueryRunner, work: readonly Work[]) => Promise<void>
+  readonly #finish: (runner: QueryRunner, work: Work) => Promise<void>
 
   /** @param options.shared whether strangers use the same query runner; then a turn is one entity */
   constructor(
     options: { shared: boolean; rollbacks: Rollbacks },
-    finish: (runner: QueryRunner, work: readonly Work[]) => Promise<void>,
+    finish: (runner: QueryRunner, work: Work) => Promise<void>,
   ) {
     this.#shared = options.shared
     this.#rollbacks = options.rollbacks
@@ -53,12 +54,12 @@ export class Turns {
 
   async #run(runner: QueryRunner, tasks: readonly Task[]): Promise<void> {
     const stands = this.#rollbacks.watch(runner)
-    const work: Work[] = []
+    const work: Release[] = []
     for (const task of tasks) {
-      work.push(await task())
+      work.push(...(await task()))
       if (runner.isReleased) return // the connection broke: the operation's own statement says so
       if (!stands()) throw rolledBack()
     }
-    await this.#finish(runner, work)
+    if (work.length > 0) await this.#finish(runner, work)
   }
 }

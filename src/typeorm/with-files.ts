@@ -3,7 +3,7 @@ import { StorageError } from '../core/errors.js'
 import type { Storage } from '../core/storage.js'
 import type { BulkWrites } from './bulk/bulk-guard.js'
 import { dialectOf } from './dialect.js'
-import { BOUND, FilesBinding } from './files-binding.js'
+import { FilesBinding, isBound } from './files-binding.js'
 import { LEDGER_ENTITY, type LedgerTableOptions, ledgerSchema } from './ledger-table.js'
 import { Quota, type QuotaOption } from './quota/quota.js'
 
@@ -22,6 +22,11 @@ export interface WithFilesOptions {
    * Default: no limit.
    */
   quota?: QuotaOption
+  /**
+   * When the bytes of replaced and removed files are deleted. `after-commit`: at once, by the process that committed,
+   * behind its back; `later`: by {@link startReaper} alone, for example in a worker. Default: `after-commit`.
+   */
+  reap?: 'after-commit' | 'later'
   /**
    * What happens to bulk writes that TypeORM announces without saying which rows they hit, on entities whose rows hold
    * files or take such rows with them: `delete(id)`, `update()` of a file column, and their query builders. `refuse`:
@@ -56,14 +61,13 @@ export function withFiles<D extends DataSource>(
   assertFree(dataSource)
   const dialect = dialectOf(dataSource)
   const lease = leaseOf(options)
-  const quota = options.quota === undefined ? undefined : new Quota(options.quota)
   const bulkWrites = bulkWritesOf(options)
+  const quota = options.quota === undefined ? undefined : new Quota(options.quota)
   const schema = ledgerSchema(dialect, options.table ?? {})
   const slot = storage.ledgers.register(options.ledger ?? 'default')
   dataSource.setOptions({ entities: withLedger(dataSource.options.entities, schema) })
-  const binding = new FilesBinding({ storage, dataSource, dialect, slot, lease, quota, bulkWrites })
-  Object.defineProperty(dataSource, BOUND, { value: binding })
-  binding.attach()
+  const { reap = 'after-commit' } = options
+  new FilesBinding({ storage, dataSource, dialect, slot, lease, reap, quota, bulkWrites }).attach()
   return dataSource
 }
 
@@ -74,7 +78,7 @@ function assertFree(dataSource: DataSource): void {
       'This DataSource is initialized already. Call withFiles() before initialize().',
     )
   }
-  if (!(BOUND in dataSource)) return
+  if (!isBound(dataSource)) return
   throw new StorageError('ERR_CONFIG', 'This DataSource was given to withFiles() before.')
 }
 

@@ -1,16 +1,13 @@
 import type { StoredFile } from '../core/stored-file.js'
 
-/** A new file that a row is about to hold. */
-export interface Claim {
+/** What becomes of a file that its row does not hold any more: deleted, kept for days, or kept for ever. */
+export type Fate = 'delete' | 'keep' | { readonly days: number }
+
+/** A file that its row does not hold any more. */
+export interface Release {
   readonly file: StoredFile
-  /** What the column will hold. */
-  readonly text: string
+  readonly fate: Fate
 }
 
 /** What one entity's hook asks for. */
-export interface Work {
-  readonly claim: readonly Claim[]
-  readonly remove: readonly StoredFile[]
-}
-
-export const NO_WORK: Work = { claim: [], remove: [] }
+export type Work = readonly Release[]

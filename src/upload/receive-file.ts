@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { abortError, bodyError } from '../core/abort.js'
 import { contentDisposition } from '../core/content-disposition.js'
-import type { Disk } from '../core/disk.js'
+import type { Disk, StoredObject } from '../core/disk.js'
 import { StorageError } from '../core/errors.js'
 import { publish } from '../core/events.js'
 import { assertFileName } from '../core/file-name.js'
@@ -25,6 +25,8 @@ export interface IncomingFile {
   /** More bytes than these will not come, for example the Content-Length of the request. Default: nobody knows. */
   atMost?: number
   signal?: AbortSignal
+  /** Told what the backend says of the object, once it is stored for good. */
+  onStored?: (object: StoredObject) => void
 }
 
 /**
@@ -61,7 +63,7 @@ async function store(
   storage: Storage,
   disk: Disk,
   rules: ResolvedRules,
-  { name, atMost = rules.maxSize }: IncomingFile,
+  { name, atMost = rules.maxSize, onStored }: IncomingFile,
   meter: Meter,
   signal: AbortSignal,
 ): Promise<StoredFile> {
@@ -71,7 +73,7 @@ async function store(
   assertAccepted(rules, type, head)
   const address = disk.address(newFileKey(rules.folder, randomUUID(), extensionFor(type, name)), 'put')
   try {
-    const version = await putStaged(
+    const object = await putStaged(
       storage,
       disk,
       address,
@@ -84,8 +86,9 @@ async function store(
         signal,
       },
     )
-    const facts = { name, size: meter.size, type, sha256: meter.sha256(), version }
+    const facts = { name, size: meter.size, type, sha256: meter.sha256(), version: object.version }
     const file = mintStoredFile({ home: storage, column: rules }, { ...address, ...facts })
+    onStored?.(object)
     publish('upload', eventOf(address, meter.size, type))
     return file
   } catch (error) {

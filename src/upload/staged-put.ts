@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { throwIfAborted } from '../core/abort.js'
-import type { Disk } from '../core/disk.js'
+import type { Disk, StoredObject } from '../core/disk.js'
 import type { PutBody, PutOptions } from '../core/driver.js'
 import { StorageError } from '../core/errors.js'
 import { publish } from '../core/events.js'
@@ -19,7 +19,7 @@ export interface StagedPutOptions extends PutOptions {
  * backend's answer. Whatever happens in between, the object is known to the ledger or gone.
  *
  * @param sizeOf how many bytes the body had, to be asked when it has ended
- * @returns the object's version, on a bucket that keeps versions
+ * @returns what the backend says of the object
  */
 export async function putStaged(
   storage: Storage,
@@ -28,15 +28,15 @@ export async function putStaged(
   body: PutBody,
   sizeOf: () => number,
   { atMost, ...options }: StagedPutOptions,
-): Promise<string | undefined> {
+): Promise<StoredObject> {
   const { backend, tenant } = address
   const entry = { backend, objectKey: disk.objectKey(address), disk: disk.name, tenant, atMost }
   const staged = await storage.ledgers.of(tenant).stage(entry)
-  const version = await put(disk, address, body, sizeOf, options, staged)
+  const object = await put(disk, address, body, sizeOf, options, staged)
   try {
     throwIfAborted(options.signal)
     await staged.confirm(sizeOf())
-    return version
+    return object
   } catch (error) {
     // Complete, but nobody's: the client left, the lease ran out, or the ledger cannot be reached.
     if (await remove(disk, address)) await abandon(staged, disk, address)
@@ -52,17 +52,17 @@ async function put(
   sizeOf: () => number,
   options: PutOptions,
   staged: StagedUpload,
-): Promise<string | undefined> {
+): Promise<StoredObject> {
   let isSent = false
   try {
     throwIfAborted(options.signal)
     isSent = body instanceof Uint8Array
-    const { size, version } = await disk.put(address, body, {
+    const object = await disk.put(address, body, {
       ...options,
       onMultipart: id => staged.recordMultipart(id),
     })
-    if (size === sizeOf()) return version
-    throw new StorageError('ERR_BACKEND', `The backend stored ${size} of ${sizeOf()} bytes.`, {
+    if (object.size === sizeOf()) return object
+    throw new StorageError('ERR_BACKEND', `The backend stored ${object.size} of ${sizeOf()} bytes.`, {
       backend: address.backend,
       operation: 'put',
     })

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, request, type Server } from 'node:http'
+import { createServer, request, type Server, type ServerOptions } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Express } from 'express'
 import { onTestFinished } from 'vitest'
@@ -10,8 +10,8 @@ export interface Listening {
 }
 
 /** Serves an application until the end of the test. */
-export async function listen(app: Express): Promise<Listening> {
-  const server = createServer(app).listen(0, '127.0.0.1')
+export async function listen(app: Express, options: ServerOptions = {}): Promise<Listening> {
+  const server = createServer(options, app).listen(0, '127.0.0.1')
   onTestFinished(() => {
     server.closeAllConnections()
     server.close()

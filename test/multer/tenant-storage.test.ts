@@ -8,15 +8,11 @@ import { tenantStorage } from '../../src/multer/index.js'
 import { post } from '../integration/http.js'
 import { PDF, PNG, padded } from '../upload/sample-files.js'
 import { failOnUnhandled, storageOver } from '../upload/support.js'
-import { type Answer, file, keepAlive, uploadApp } from './upload-app.js'
+import { type Answer, file, keepAlive, type Refusal, uploadApp } from './upload-app.js'
 
 failOnUnhandled()
 
 const BIG = padded('%PDF-1.4\n', 400_000)
-
-interface Refusal {
-  error: { code: string; message: string }
-}
 
 describe('a file that is uploaded', () => {
   it('by single() is on req.file, as it truly is', async () => {

@@ -27,7 +27,15 @@ const ALLOWED: Record<string, string[]> = {
   migrate: ['core', 'upload', 'typeorm', 'npm typeorm'],
   env: ['core', ...DRIVERS, 'zod', 'the process'],
   testing: [...BELOW_LEAVES, 'a request', 'a response'],
-  cli: [...BELOW_LEAVES, 'npm typeorm', 'commander', 'cli-progress', 'the process', 'a request', 'a response'],
+  cli: [
+    ...BELOW_LEAVES,
+    'npm typeorm',
+    'commander',
+    'cli-progress',
+    'the process',
+    'a request',
+    'a response',
+  ],
   'a-new-room': ['core'],
 }
 

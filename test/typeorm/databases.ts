@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { DataSource, type DataSourceOptions, type Logger } from 'typeorm'
 import { afterEach, describe } from 'vitest'
+import type { Driver } from '../../src/core/driver.js'
 import type { FileRules } from '../../src/core/rules.js'
 import { createStorage, type Storage } from '../../src/core/storage.js'
 import type { StoredFile } from '../../src/core/stored-file.js'
@@ -32,7 +33,7 @@ afterEach(async () => {
   for (const dataSource of open.splice(0)) if (dataSource.isInitialized) await dataSource.destroy()
 })
 
-export function memoryStorage(backends = { memory: new MemoryDriver() }): Storage {
+export function memoryStorage(backends: Record<string, Driver> = { memory: new MemoryDriver() }): Storage {
   return createStorage({ secret: randomUUID(), backends, writeTo: Object.keys(backends)[0] })
 }
 
@@ -49,16 +50,25 @@ export interface House {
   readonly log: QueryLog
 }
 
-/** A storage and an initialized DataSource that belong together. */
+/** A storage and an initialized DataSource that belong together. Nothing is reaped unless the test does it. */
 export async function house(
   fresh: FreshOptions,
   entities: NonNullable<DataSourceOptions['entities']>,
   more: Partial<DataSourceOptions> & WithFilesOptions & { storage?: Storage } = {},
 ): Promise<House> {
-  const { storage = memoryStorage(), ledger, table, lease, bulkWrites, ...options } = more
+  const {
+    storage = memoryStorage(),
+    ledger,
+    table,
+    lease,
+    quota,
+    reap = 'later',
+    bulkWrites,
+    ...options
+  } = more
   const log = new QueryLog()
   const base = { ...(await fresh()), entities, logger: log, ...options } as DataSourceOptions
-  const dataSource = withFiles(storage, dataSourceOf(base), { ledger, table, lease, bulkWrites })
+  const dataSource = withFiles(storage, dataSourceOf(base), { ledger, table, lease, quota, reap, bulkWrites })
   await dataSource.initialize()
   return { storage, dataSource, log }
 }
@@ -81,6 +91,9 @@ export interface Line {
   size: string | number | null
   expires_at: string | number | null
   upload_id: string | null
+  attempts: number
+  error: string | null
+  token: string | null
 }
 
 /** The ledger as it stands. */

@@ -46,6 +46,7 @@ const MAX_EXPIRES_IN = 604_800
 export class AzureDriver implements Driver {
   readonly kind: string = 'azure'
   readonly capabilities: DriverCapabilities
+  readonly bucket: string
   /**
    * A SAS of one blob. Not there where the `client` has neither account key nor token credential. A PUT must send
    * the header `x-ms-blob-type: BlockBlob`. By Entra ID, no URL outlives the key that signs it.
@@ -78,6 +79,7 @@ export class AzureDriver implements Driver {
     } else if (signedUrls) {
       this.signUrl = this.#signUrlBy(() => ({ account: signWith }))
     }
+    this.bucket = options.container
     this.capabilities = {
       createOnly: true,
       metadata: true,

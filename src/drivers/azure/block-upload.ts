@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { BlockMemory } from '../../core/body-blocks.js'
+import { type Block, bytesOf } from '../../core/block.js'
+import type { BlockMemory } from '../../core/block-memory.js'
 import type { PutResult } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 import { MAX_BLOCKS } from './options.js'
@@ -29,14 +30,14 @@ export class BlockUpload {
   }
 
   /**
-   * @param read the blocks that were read already; more follow from `blocks`
+   * @param first the block that was read already; more follow from `blocks`
    * @throws ERR_FILE_EXISTS for a create-only upload whose key is taken
    */
-  async run(read: Buffer[], blocks: AsyncGenerator<Buffer, undefined>): Promise<PutResult> {
+  async run(first: Block, blocks: AsyncGenerator<Block, undefined>): Promise<PutResult> {
     // Put Block List decides; looking first spares sending a large file in vain.
     if (this.#target.createOnly) await this.#target.assertAbsent()
     try {
-      await this.#sendAll(read, blocks)
+      await this.#sendAll(first, blocks)
     } catch (error) {
       this.#stop.abort(error)
       // A block that arrives after the caller tried again is no harm, but its memory and socket are ours.
@@ -46,28 +47,30 @@ export class BlockUpload {
     return this.#commit()
   }
 
-  async #sendAll(read: Buffer[], blocks: AsyncGenerator<Buffer, undefined>): Promise<void> {
-    for (;;) {
-      const block = read.shift() ?? (await blocks.next()).value
-      if (block === undefined) break
+  async #sendAll(first: Block, blocks: AsyncGenerator<Block, undefined>): Promise<void> {
+    let block: Block | undefined = first
+    while (block !== undefined) {
       if (this.#ids.length >= MAX_BLOCKS) throw tooManyBlocks(this.#target.key)
       this.#send(block)
       while (this.#inFlight.size >= this.#target.calls.limits.blocksInFlight)
         await Promise.race(this.#inFlight)
       this.#stop.signal.throwIfAborted()
+      block = (await blocks.next()).value
     }
     await Promise.all(this.#inFlight)
     this.#stop.signal.throwIfAborted()
   }
 
-  #send(block: Buffer): void {
+  #send(block: Block): void {
     const id = Buffer.from(`${this.#prefix}${`${this.#ids.length}`.padStart(6, '0')}`).toString('base64')
     this.#ids.push(id)
     this.#size += block.length
     const { calls, key, signal, blob, encryptionScope } = this.#target
     const call = { operation: 'put', key, signal, bytes: block.length }
     const sent = calls
-      .run(call, abortSignal => blob.stageBlock(id, block, block.length, { ...encryptionScope, abortSignal }))
+      .run(call, abortSignal =>
+        blob.stageBlock(id, bytesOf(block), block.length, { ...encryptionScope, abortSignal }),
+      )
       .then(
         // A try that was given up before has lost its socket, and reads no more either.
         () => this.#memory.giveBack(block),

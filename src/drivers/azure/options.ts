@@ -14,6 +14,7 @@ import {
 } from '../../core/call-limits.js'
 import { agentsWithin, type BackendAgents } from '../../core/connect-timeout.js'
 import { StorageError } from '../../core/errors.js'
+import { sharedUploadMemory, type UploadMemory } from '../../core/upload-memory.js'
 
 /** What `@azure/identity` calls TokenCredential, for example `new DefaultAzureCredential()`. */
 export type AzureTokenCredential = Exclude<
@@ -39,12 +40,15 @@ export interface AzureDriverOptions extends CallOptions {
   blockSize?: number
   /** Blocks of one upload on their way at the same time. Default 3. */
   blocksInFlight?: number
+  /** The memory for blocks on their way. Default: one budget of 160 MiB for all drivers of the process. */
+  memory?: UploadMemory
 }
 
 /** The numbers, with every default filled in. */
 export interface AzureLimits extends CallLimits {
   readonly blockSize: number
   readonly blocksInFlight: number
+  readonly memory: UploadMemory
 }
 
 /** How the container is reached, and what URLs are signed with. */
@@ -72,7 +76,7 @@ export function resolveLimits(options: AzureDriverOptions): AzureLimits {
   }
   assertPositive(limits)
   if (limits.blockSize > MAX_BLOCK_SIZE) throw config('blockSize must be at most 4,000 MiB.')
-  return { ...limits, ...resolveCallLimits(options) }
+  return { ...limits, ...resolveCallLimits(options), memory: options.memory ?? sharedUploadMemory }
 }
 
 /** @throws ERR_CONFIG */

@@ -1,13 +1,15 @@
 import { abortError, throwIfAborted } from '../../core/abort.js'
+import { type Block, bytesOf } from '../../core/block.js'
+import { BlockMemory } from '../../core/block-memory.js'
 import { endBody, takeBody } from '../../core/body.js'
-import { BlockMemory, blocksOf } from '../../core/body-blocks.js'
+import { blocksOf } from '../../core/body-blocks.js'
 import type { PutBody, PutOptions, PutResult } from '../../core/driver.js'
 import type { AzureCalls } from './azure-calls.js'
 import { BlockUpload } from './block-upload.js'
 import { MAX_BLOCKS } from './options.js'
 import { UploadTarget } from './upload-target.js'
 
-const NOTHING = Buffer.alloc(0)
+const NOTHING: Block = { chunks: [], length: 0, isLast: true }
 
 /**
  * Stores a body: in one request where it fits into one block, else block by block. Nothing is sent before the first
@@ -24,26 +26,30 @@ export async function putBlob(
   const stop = new AbortController()
   const onAbort = () => signal && stop.abort(abortError(signal))
   signal?.addEventListener('abort', onAbort, { once: true })
+  const blockSize = blockSizeFor(calls.limits.blockSize, options.size)
+  const memory = new BlockMemory(calls.limits.memory, blockSize, stop.signal)
   try {
     throwIfAborted(signal)
-    return await send(new UploadTarget(calls, key, options, stop.signal), body, stop)
+    return await send(new UploadTarget(calls, key, options, stop.signal), body, stop, memory)
   } catch (error) {
     throw stop.signal.aborted ? stop.signal.reason : error
   } finally {
     signal?.removeEventListener('abort', onAbort)
     endBody(body)
+    memory.end()
   }
 }
 
-async function send(target: UploadTarget, body: PutBody, stop: AbortController): Promise<PutResult> {
-  const { size } = target.options
-  const blockSize = blockSizeFor(target.calls.limits.blockSize, size)
-  const memory = new BlockMemory()
-  const blocks = blocksOf(body, blockSize, { size, signal: stop.signal, memory })
+async function send(
+  target: UploadTarget,
+  body: PutBody,
+  stop: AbortController,
+  memory: BlockMemory,
+): Promise<PutResult> {
+  const blocks = blocksOf(body, { size: target.options.size, signal: stop.signal, memory })
   const first = (await blocks.next()).value ?? NOTHING
-  const second = (await blocks.next()).value
-  if (second !== undefined) return new BlockUpload(target, stop, memory).run([first, second], blocks)
-  return sendWhole(target, first)
+  if (!first.isLast) return new BlockUpload(target, stop, memory).run(first, blocks)
+  return sendWhole(target, bytesOf(first))
 }
 
 /** As configured, unless the file would then have too many blocks. */

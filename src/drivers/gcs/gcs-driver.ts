@@ -68,6 +68,7 @@ export class GcsDriver implements Driver {
    * {@link signUrlRemotely}. Keys from a file or the environment are known after `ready()`.
    */
   capabilities: DriverCapabilities = { ...CAPABILITIES, signedUrls: false, maxExpiresIn: null }
+  readonly bucket: string
   /**
    * Absent without a key that signs; the library then signs addresses of its own `serveFiles`.
    *
@@ -92,6 +93,7 @@ export class GcsDriver implements Driver {
     const limits = resolveLimits(options)
     this.#options = options
     this.#client = options.client ?? makeClient(options)
+    this.bucket = options.bucket
     this.#calls = new GcsCalls(this.#client, options.bucket, limits)
     if (options.hmac !== undefined) this.#signWith(hmacKey(options.hmac))
     else if (options.credentials !== undefined) this.#signWith(rsaKey(options.credentials))

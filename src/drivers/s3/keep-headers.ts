@@ -15,3 +15,15 @@ export function keepHeaders({ storageClass, encryption }: KeepOptions): KeepHead
     ...(encryption?.keyId === undefined ? {} : { SSEKMSKeyId: encryption.keyId }),
   }
 }
+
+/** The same as headers of a request. */
+export function keepHttpHeaders({
+  storageClass,
+  encryption,
+}: KeepOptions): Record<string, string | undefined> {
+  return {
+    'x-amz-storage-class': storageClass,
+    'x-amz-server-side-encryption': encryption?.algorithm,
+    'x-amz-server-side-encryption-aws-kms-key-id': encryption?.keyId,
+  }
+}

@@ -1,16 +1,16 @@
 import {
   AbortMultipartUploadCommand,
-  type CompletedPart,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
   ListPartsCommand,
-  UploadPartCommand,
 } from '@aws-sdk/client-s3'
 import { untilAborted } from '../../core/abort.js'
-import type { BlockMemory } from '../../core/body-blocks.js'
+import type { Block } from '../../core/block.js'
+import type { BlockMemory } from '../../core/block-memory.js'
 import type { PutResult } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 import { MAX_PARTS } from './options.js'
+import type { Sender, StoredPart } from './sender.js'
 import type { UploadTarget } from './upload-target.js'
 
 /** How often an upload is aborted until its parts are gone. */
@@ -27,31 +27,33 @@ export interface Stop {
 /** Uploads a body in parts, a few of them at a time. Whatever goes wrong, the upload is aborted. */
 export class MultipartUpload {
   readonly #target: UploadTarget
+  readonly #sender: Sender
   readonly #stop: Stop
   readonly #memory: BlockMemory
-  readonly #parts: CompletedPart[] = []
+  readonly #parts: StoredPart[] = []
   readonly #inFlight = new Set<Promise<void>>()
   #id = ''
   #size = 0
 
-  constructor(target: UploadTarget, stop: Stop, memory: BlockMemory) {
+  constructor(target: UploadTarget, sender: Sender, stop: Stop, memory: BlockMemory) {
     this.#target = target
+    this.#sender = sender
     this.#stop = stop
     this.#memory = memory
   }
 
   /**
-   * @param read the pieces that were read already; more follow from `pieces`
+   * @param first the block that was read already; more follow from `blocks`
    * @throws ERR_FILE_EXISTS for a create-only upload whose key is taken
    */
-  async run(read: Buffer[], pieces: AsyncGenerator<Buffer, undefined>): Promise<PutResult> {
+  async run(first: Block, blocks: AsyncGenerator<Block, undefined>): Promise<PutResult> {
     // Ceph ignores If-None-Match on CompleteMultipartUpload. Looking twice leaves a gap there in which two uploads
     // to one key can both win; single requests have none, and keys of uploads are random.
     if (this.#target.createOnly) await this.#target.assertAbsent()
     this.#id = await this.#create()
     try {
       await this.#announce()
-      await this.#sendAll(read, pieces)
+      await this.#sendAll(first, blocks)
       if (this.#target.createOnly) await this.#target.assertAbsent()
     } catch (error) {
       await this.#abandon(error)
@@ -62,10 +64,12 @@ export class MultipartUpload {
 
   async #create(): Promise<string> {
     const { calls, key, signal, address, headers } = this.#target
+    // Said beforehand: S3 then asks for the checksum of every part, here and at the end.
+    const checksum = this.#sender.checksum === 'crc32' ? ({ ChecksumAlgorithm: 'CRC32' } as const) : {}
     // Not ended by the signal: an upload that was begun and whose id nobody knows can be aborted by nobody.
     const created = calls.run({ operation: 'put', key }, async http => {
       const { UploadId } = await calls.client.send(
-        new CreateMultipartUploadCommand({ ...address, ...headers }),
+        new CreateMultipartUploadCommand({ ...address, ...headers, ...checksum }),
         http,
       )
       if (UploadId) return UploadId
@@ -102,24 +106,24 @@ export class MultipartUpload {
     }
   }
 
-  async #sendAll(read: Buffer[], pieces: AsyncGenerator<Buffer, undefined>): Promise<void> {
-    for (let number = 1; ; number++) {
-      const piece = read.shift() ?? (await this.#next(pieces))
-      if (piece === undefined) break
+  async #sendAll(first: Block, blocks: AsyncGenerator<Block, undefined>): Promise<void> {
+    let block: Block | undefined = first
+    for (let number = 1; block !== undefined; number++) {
       if (number > MAX_PARTS) throw tooManyParts(this.#target.key)
-      this.#send(number, piece)
+      this.#send(number, block)
       while (this.#inFlight.size >= this.#target.calls.limits.partsInFlight)
         await Promise.race(this.#inFlight)
       this.#throwIfStopped()
+      block = await this.#next(blocks)
     }
     await Promise.all(this.#inFlight)
     this.#throwIfStopped()
   }
 
   /** The body is destroyed when the upload stops; then the reason counts, not the body's end. */
-  async #next(pieces: AsyncGenerator<Buffer, undefined>): Promise<Buffer | undefined> {
+  async #next(blocks: AsyncGenerator<Block, undefined>): Promise<Block | undefined> {
     try {
-      return (await pieces.next()).value
+      return (await blocks.next()).value
     } catch (error) {
       this.#throwIfStopped()
       throw error
@@ -130,28 +134,19 @@ export class MultipartUpload {
     if (this.#stop.signal.aborted) throw this.#stop.signal.reason
   }
 
-  #send(number: number, piece: Buffer): void {
-    const sent = this.#sendPart(number, piece)
+  #send(number: number, block: Block): void {
+    const sent = this.#sendPart(number, block)
       .catch((error: unknown) => this.#stop.abort(error))
       .finally(() => this.#inFlight.delete(sent))
     this.#inFlight.add(sent)
   }
 
-  async #sendPart(number: number, piece: Buffer): Promise<void> {
-    const { calls, key, signal, address } = this.#target
-    const part = {
-      ...address,
-      UploadId: this.#id,
-      PartNumber: number,
-      Body: piece,
-      ContentLength: piece.length,
-    }
-    const call = { operation: 'put', key, signal, bytes: piece.length }
-    const { ETag } = await calls.run(call, http => calls.client.send(new UploadPartCommand(part), http))
-    this.#parts[number - 1] = { PartNumber: number, ETag }
-    this.#size += piece.length
+  async #sendPart(number: number, block: Block): Promise<void> {
+    const part = { uploadId: this.#id, number, block }
+    this.#parts[number - 1] = await this.#sender.uploadPart(this.#target, part)
+    this.#size += block.length
     // An attempt that was given up before has lost its socket, and reads no more either.
-    this.#memory.giveBack(piece)
+    this.#memory.giveBack(block)
   }
 
   async #complete(): Promise<PutResult> {

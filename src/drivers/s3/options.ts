@@ -6,8 +6,10 @@ import {
   type CallOptions,
   resolveCallLimits,
 } from '../../core/call-limits.js'
+import { agentsWithin } from '../../core/connect-timeout.js'
 import type { DriverCapabilities, EncryptionAlgorithm } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
+import { sharedUploadMemory, type UploadMemory } from '../../core/upload-memory.js'
 
 /** How a bucket is named in a URL: `https://bucket.host/key` (virtual) or `https://host/bucket/key` (path). */
 export type AddressingStyle = 'auto' | 'path' | 'virtual'
@@ -27,6 +29,21 @@ export interface S3DriverOptions extends CallOptions {
   credentials?: S3ClientConfig['credentials']
   /** Default `auto`: path style for IP addresses and localhost, else virtual-hosted. */
   addressingStyle?: AddressingStyle
+  /**
+   * Who sends bodies. `own`: requests of this library, which cost a fraction of the CPU time. `sdk`: the AWS client, for
+   * one with middleware of the application's own. Everything else goes through the client either way, and so do
+   * bodies where our requests cannot: an endpoint that wants another signature than SigV4 (S3 Express, SigV4a), a
+   * client that does not send with agents of node. Default `own`.
+   */
+  transport?: 'own' | 'sdk'
+  /**
+   * `crc32`: the server compares the CRC-32 of every body with what arrived, and keeps it. Default: `crc32` on AWS,
+   * `none` beside the `endpoint` of another service, since not all know the header. Beside a `client` this is its
+   * `requestChecksumCalculation`.
+   */
+  checksum?: 'crc32' | 'none'
+  /** The memory for parts on their way. Default: one budget of 160 MiB for all drivers of the process. */
+  memory?: UploadMemory
   /** Bytes in one part of a multipart upload, and the largest body that is sent in one request. Default 8 MiB. */
   partSize?: number
   /** Parts of one upload on their way at the same time. Default 3. */
@@ -44,6 +61,7 @@ export interface S3DriverOptions extends CallOptions {
 export interface S3Limits extends CallLimits {
   readonly partSize: number
   readonly partsInFlight: number
+  readonly memory: UploadMemory
 }
 
 const MIB = 1024 * 1024
@@ -53,14 +71,12 @@ export const MIN_PART_SIZE = 5 * MIB
 export const MAX_PART_SIZE = 5 * 1024 * MIB
 export const MAX_PARTS = 10_000
 
-/** Downloads that wait for slow readers hold their sockets; the SDK's 50 would soon be used up by them. */
-const MAX_SOCKETS = 512
-
 const CLIENT_OPTIONS = [
   'region',
   'endpoint',
   'credentials',
   'addressingStyle',
+  'checksum',
   'connectTimeout',
   'maxAttempts',
   'retryDelay',
@@ -78,7 +94,7 @@ export function resolveLimits(options: S3DriverOptions): S3Limits {
   if (limits.partSize < MIN_PART_SIZE || limits.partSize > MAX_PART_SIZE) {
     throw new StorageError('ERR_CONFIG', 'partSize must be 5 MiB to 5 GiB: S3 takes no other parts.')
   }
-  return { ...limits, ...resolveCallLimits(options) }
+  return { ...limits, ...resolveCallLimits(options), memory: options.memory ?? sharedUploadMemory }
 }
 
 /** "Understanding and managing Amazon S3 storage classes", Amazon S3 User Guide; without those for other hardware. */
@@ -107,8 +123,15 @@ export function keptBy({
   }
 }
 
+const TRANSPORTS: readonly unknown[] = [undefined, 'own', 'sdk']
+const CHECKSUMS: readonly unknown[] = [undefined, 'crc32', 'none']
+
 /** @throws ERR_CONFIG */
 export function assertOptions(options: S3DriverOptions): void {
+  if (!TRANSPORTS.includes(options.transport))
+    throw new StorageError('ERR_CONFIG', 'The transport must be "own" or "sdk".')
+  if (!CHECKSUMS.includes(options.checksum))
+    throw new StorageError('ERR_CONFIG', 'The checksum must be "crc32" or "none".')
   if (typeof options.bucket !== 'string' || options.bucket === '')
     throw new StorageError('ERR_CONFIG', 'Set the name of the bucket.')
   const doubled = CLIENT_OPTIONS.filter(name => options.client !== undefined && options[name] !== undefined)
@@ -127,10 +150,12 @@ export function assertOptions(options: S3DriverOptions): void {
  */
 export function makeClient(options: S3DriverOptions, limits: S3Limits): S3Client {
   const url = options.endpoint === undefined ? undefined : parseEndpoint(options.endpoint)
-  const sockets = { keepAlive: true, maxSockets: MAX_SOCKETS }
+  const checksum = options.checksum ?? (url === undefined || isAws(url) ? 'crc32' : 'none')
+  const { plain, secure } = agentsWithin(limits.connectTimeout)
   return new S3Client({
     ...(options.region === undefined && url === undefined ? {} : { region: options.region ?? 'us-east-1' }),
-    ...(url === undefined ? {} : { endpoint: options.endpoint, ...(isAws(url) ? {} : WITHOUT_CHECKSUMS) }),
+    ...(url === undefined ? {} : { endpoint: options.endpoint }),
+    ...(checksum === 'crc32' ? {} : WITHOUT_CHECKSUMS),
     ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
     forcePathStyle: isPathStyle(options),
     // The tries are those of BackendCalls, as on every driver.
@@ -138,13 +163,12 @@ export function makeClient(options: S3DriverOptions, limits: S3Limits): S3Client
     // The SDK opens a new connection for every request that asks first, and not every server answers it.
     expectContinueHeader: false,
     requestHandler: {
-      connectionTimeout: limits.connectTimeout,
       requestTimeout: limits.requestTimeout,
       throwOnRequestTimeout: true,
       // Its idle timer also ends downloads whose reader pauses; Download has one that does not.
       socketTimeout: 0,
-      httpAgent: sockets,
-      httpsAgent: sockets,
+      httpAgent: plain,
+      httpsAgent: secure,
     },
   })
 }

@@ -1,71 +1,72 @@
-import { PutObjectCommand } from '@aws-sdk/client-s3'
 import { abortError } from '../../core/abort.js'
+import type { Block } from '../../core/block.js'
+import { BlockMemory } from '../../core/block-memory.js'
 import { endBody, takeBody } from '../../core/body.js'
-import { BlockMemory, blocksOf } from '../../core/body-blocks.js'
+import { blocksOf } from '../../core/body-blocks.js'
 import type { PutBody, PutOptions, PutResult } from '../../core/driver.js'
 import { MultipartUpload } from './multipart-upload.js'
 import { MAX_PARTS } from './options.js'
 import type { S3Calls } from './s3-calls.js'
+import type { Sender } from './sender.js'
 import { UploadTarget } from './upload-target.js'
 
-const NOTHING = Buffer.alloc(0)
+/** What uploads are sent with. */
+export interface UploadTools {
+  readonly calls: S3Calls
+  readonly sender: Sender
+}
+
+const NOTHING: Block = { chunks: [], length: 0, isLast: true }
 
 /**
  * Stores a body: in one request with a known length where it fits into one part, else as a multipart upload.
  * Nothing is sent before the first part is full or the body has ended, so a body that fails early leaves nothing.
  */
 export async function putObject(
-  calls: S3Calls,
+  tools: UploadTools,
   key: string,
   body: PutBody,
   options: PutOptions,
 ): Promise<PutResult> {
   takeBody(body)
+  const { calls } = tools
   const stop = new AbortController()
   const onAbort = () => stop.abort(abortError(options.signal, { operation: 'put', key }))
   options.signal?.addEventListener('abort', onAbort, { once: true })
   if (options.signal?.aborted) onAbort()
+  const blockSize = partSizeFor(calls.limits.partSize, options.size)
+  const blocks = new BlockMemory(calls.limits.memory, blockSize, stop.signal)
   try {
     stop.signal.throwIfAborted()
-    return await send(new UploadTarget(calls, key, options, stop.signal), body, stop)
+    return await send(tools, new UploadTarget(calls, key, options, stop.signal), body, stop, blocks)
   } catch (error) {
     throw stop.signal.aborted ? stop.signal.reason : error
   } finally {
     options.signal?.removeEventListener('abort', onAbort)
     endBody(body)
+    blocks.end()
   }
 }
 
-async function send(target: UploadTarget, body: PutBody, stop: AbortController): Promise<PutResult> {
-  const { size } = target.options
-  const partSize = partSizeFor(target.calls.limits.partSize, size)
-  const memory = new BlockMemory()
-  const pieces = blocksOf(body, partSize, { size, signal: stop.signal, memory })
-  const first = (await pieces.next()).value ?? NOTHING
-  const second = (await pieces.next()).value
-  if (second !== undefined) return new MultipartUpload(target, stop, memory).run([first, second], pieces)
-  return sendWhole(target, first)
+async function send(
+  { sender }: UploadTools,
+  target: UploadTarget,
+  body: PutBody,
+  stop: AbortController,
+  memory: BlockMemory,
+): Promise<PutResult> {
+  const { checksum } = sender
+  const blocks = blocksOf(body, { size: target.options.size, signal: stop.signal, memory, checksum })
+  const first = (await blocks.next()).value ?? NOTHING
+  if (!first.isLast) return new MultipartUpload(target, sender, stop, memory).run(first, blocks)
+  try {
+    return { size: first.length, ...(await sender.putObject(target, first)) }
+  } catch (error) {
+    return target.settle(error, first.length)
+  }
 }
 
 /** As configured, unless the file would then have too many parts. */
 function partSizeFor(partSize: number, size = 0): number {
   return Math.max(partSize, Math.ceil(size / MAX_PARTS))
-}
-
-async function sendWhole(target: UploadTarget, bytes: Uint8Array): Promise<PutResult> {
-  const { calls, key, signal, address, headers, createOnly } = target
-  const command = new PutObjectCommand({
-    ...address,
-    ...headers,
-    Body: bytes,
-    ContentLength: bytes.length,
-    ...(createOnly ? { IfNoneMatch: '*' } : {}),
-  })
-  try {
-    const call = { operation: 'put', key, signal, bytes: bytes.length }
-    const { ETag, VersionId } = await calls.run(call, http => calls.client.send(command, http))
-    return { size: bytes.length, etag: ETag, version: VersionId }
-  } catch (error) {
-    return target.settle(error, bytes.length)
-  }
 }

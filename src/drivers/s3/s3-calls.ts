@@ -1,7 +1,15 @@
 import { HeadBucketCommand, type S3Client } from '@aws-sdk/client-s3'
 import { type BackendCall, BackendCalls } from '../../core/backend-calls.js'
+import { BucketHome } from './bucket-home.js'
 import type { S3Limits } from './options.js'
-import { bucketNotFound, isBareNotFound, isTransient, retryAfter, toStorageError } from './s3-errors.js'
+import {
+  bucketNotFound,
+  isBareNotFound,
+  isTransient,
+  regionOf,
+  retryAfter,
+  toStorageError,
+} from './s3-errors.js'
 
 /** What goes with a command of the SDK, so that it ends. */
 export interface HttpOptions {
@@ -9,30 +17,54 @@ export interface HttpOptions {
   requestTimeout?: number
 }
 
-/** Sends commands of the SDK, as {@link BackendCalls} says. */
+/** Sends commands of the SDK, and requests of our own, as {@link BackendCalls} says. */
 export class S3Calls {
   readonly client: S3Client
   readonly bucket: string
   readonly limits: S3Limits
-  readonly #calls: BackendCalls
+  readonly home: BucketHome
   readonly #ownsClient: boolean
+  readonly #calls: BackendCalls
+  #direct: BackendCalls
   #bucketSeen = false
 
   constructor(client: S3Client, bucket: string, limits: S3Limits, ownership: 'own' | 'shared') {
     this.client = client
     this.bucket = bucket
     this.limits = limits
+    this.home = new BucketHome(client, bucket, ownership)
     this.#ownsClient = ownership === 'own'
-    const toError = (error: unknown, call: BackendCall) => toStorageError(error, { ...call, bucket })
-    const rules = { toError, isTransient, retryAfter }
-    this.#calls = new BackendCalls(limits, rules, this.#ownsClient ? 'own' : 'foreign')
+    this.#calls = this.#withTries(limits, this.#ownsClient ? 'own' : 'foreign')
+    this.#direct = this.#ownsClient ? this.#calls : this.#withTries(limits, 'own')
   }
 
-  /** Runs `send`, once or several times, with what ends it. */
+  /** For requests of our own beside a client of the application: as many tries as that has. */
+  async adoptTries(): Promise<void> {
+    if (this.#ownsClient) return
+    const maxAttempts = Math.max(1, await this.client.config.maxAttempts())
+    this.#direct = this.#withTries({ ...this.limits, maxAttempts }, 'own')
+  }
+
+  /** Runs `send`, which sends a command of the SDK, once or several times, with what ends it. */
   async run<T>(call: BackendCall, send: (http: HttpOptions) => Promise<T>): Promise<T> {
-    const answer = await this.#calls.run(call, signal => send(this.#httpOptions(call, signal)))
+    const answer = await this.#calls.run(call, signal => {
+      const http = this.#httpOptions(call, signal)
+      return this.#ownsClient ? this.#following(() => send(http)) : send(http)
+    })
     this.#bucketSeen = true
     return answer
+  }
+
+  /** The same for what `send` sends by itself, to the address of {@link home}. */
+  async runDirect<T>(call: BackendCall, send: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const answer = await this.#direct.run(call, signal => this.#following(() => send(signal)))
+    this.#bucketSeen = true
+    return answer
+  }
+
+  /** Milliseconds for one try of a call. */
+  requestTime(call: BackendCall): number {
+    return this.#calls.requestTime(call)
   }
 
   /**
@@ -55,6 +87,27 @@ export class S3Calls {
       // Anything else, a 403 for example, does not say that the bucket is missing.
       if (isBareNotFound(error)) throw bucketNotFound({ ...call, bucket: this.bucket }, error)
     }
+  }
+
+  /** Sends once more where the answer says that the bucket lies in another region. */
+  async #following<T>(send: () => Promise<T>): Promise<T> {
+    const before = this.home.version
+    try {
+      return await send()
+    } catch (error) {
+      const region = regionOf(error)
+      if (region === undefined) throw error
+      // Many requests may be told at the same time; one of them moves.
+      if (this.home.version === before) await this.home.moveTo(region)
+      if (this.home.version === before) throw error
+      return send()
+    }
+  }
+
+  #withTries(limits: S3Limits, tries: 'own' | 'foreign'): BackendCalls {
+    const { bucket } = this
+    const toError = (error: unknown, call: BackendCall) => toStorageError(error, { ...call, bucket })
+    return new BackendCalls(limits, { toError, isTransient, retryAfter }, tries)
   }
 
   #httpOptions(call: BackendCall, abortSignal: AbortSignal): HttpOptions {

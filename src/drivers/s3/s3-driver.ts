@@ -1,13 +1,16 @@
 import { CopyObjectCommand, DeleteObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3'
-import { endBody } from '../../core/body.js'
+import { untilAborted } from '../../core/abort.js'
+import { endBody, takeBody } from '../../core/body.js'
 import type {
   CopyOptions,
+  DeleteFailure,
   Driver,
   DriverCapabilities,
   GetOptions,
   GetResult,
   ObjectEntry,
   ObjectInfo,
+  OpenUpload,
   OperationOptions,
   PutBody,
   PutOptions,
@@ -17,12 +20,15 @@ import type {
 import { StorageError } from '../../core/errors.js'
 import { assertObjectKey } from '../../core/key.js'
 import { encodeKey } from '../../core/uri.js'
-import { type BucketAddress, resolveBucketAddress } from './bucket-address.js'
+import type { BucketAddress } from './bucket-address.js'
+import { chooseSender } from './choose-sender.js'
+import { deleteObjects } from './delete-objects.js'
 import { getObject, toObjectInfo } from './get-object.js'
 import { keepHeaders } from './keep-headers.js'
 import { listObjects } from './list-objects.js'
+import { abortUpload, listUploads } from './open-uploads.js'
 import { assertOptions, keptBy, makeClient, resolveLimits, type S3DriverOptions } from './options.js'
-import { putObject } from './put-object.js'
+import { putObject, type UploadTools } from './put-object.js'
 import { S3Calls } from './s3-calls.js'
 import { toStorageError } from './s3-errors.js'
 import { UrlSigner } from './url-signer.js'
@@ -41,17 +47,20 @@ const MAX_EXPIRES_IN = 604_800
 export class S3Driver implements Driver {
   readonly kind: string = 's3'
   readonly capabilities: DriverCapabilities
+  readonly bucket: string
   readonly #calls: S3Calls
   readonly #credentials: WarmCredentials
   readonly #ownsClient: boolean
-  #address: BucketAddress | undefined
-  #signer: { by: UrlSigner; credentials: ExpiringCredentials } | undefined
+  readonly #transport: 'own' | 'sdk'
+  #tools: UploadTools | undefined
+  #signer: { by: UrlSigner; credentials: ExpiringCredentials; address: BucketAddress } | undefined
   #ready: Promise<void> | undefined
 
   /** @throws ERR_CONFIG */
   constructor(options: S3DriverOptions) {
     assertOptions(options)
     const limits = resolveLimits(options)
+    this.bucket = options.bucket
     this.capabilities = {
       createOnly: true,
       metadata: true,
@@ -62,6 +71,7 @@ export class S3Driver implements Driver {
     const client = options.client ?? makeClient(options, limits)
     this.#ownsClient = options.client === undefined
     this.#calls = new S3Calls(client, options.bucket, limits, this.#ownsClient ? 'own' : 'shared')
+    this.#transport = options.transport ?? 'own'
     this.#credentials = new WarmCredentials(() => client.config.credentials())
   }
 
@@ -80,13 +90,13 @@ export class S3Driver implements Driver {
   }
 
   async put(key: string, body: PutBody, options: PutOptions): Promise<PutResult> {
+    takeBody(body)
     try {
       assertObjectKey(key)
-    } catch (error) {
+      return await putObject(await this.#uploadTools(options.signal), key, body, options)
+    } finally {
       endBody(body)
-      throw error
     }
-    return putObject(this.#calls, key, body, options)
   }
 
   async get(key: string, options: GetOptions = {}): Promise<GetResult> {
@@ -113,6 +123,24 @@ export class S3Driver implements Driver {
       // S3 itself answers 204 for a key that is not there; some of its relatives do not.
       if (!StorageError.is(error, 'ERR_FILE_NOT_FOUND')) throw error
     }
+  }
+
+  async deleteMany(
+    keys: readonly string[],
+    options: OperationOptions = {},
+  ): Promise<readonly DeleteFailure[]> {
+    for (const key of keys) assertObjectKey(key)
+    return deleteObjects(this.#calls, keys, options, key => this.delete(key, options))
+  }
+
+  async *listUploads(prefix: string, options: OperationOptions = {}): AsyncGenerator<OpenUpload> {
+    assertPrefix(prefix)
+    yield* listUploads(this.#calls, prefix, options)
+  }
+
+  async abortUpload(key: string, id: string, options: OperationOptions = {}): Promise<void> {
+    assertObjectKey(key)
+    await abortUpload(this.#calls, key, id, options)
   }
 
   async *list(prefix: string, options: OperationOptions = {}): AsyncGenerator<ObjectEntry> {
@@ -166,7 +194,7 @@ export class S3Driver implements Driver {
   /** @throws ERR_NOT_READY before `ready()` */
   publicUrl(key: string): string {
     assertObjectKey(key)
-    const { origin, pathPrefix } = this.#known()
+    const { origin, pathPrefix } = this.#calls.home.address
     return `${origin}${pathPrefix}${encodeKey(key)}`
   }
 
@@ -178,33 +206,40 @@ export class S3Driver implements Driver {
   }
 
   async #prepare(): Promise<void> {
-    const { client, bucket } = this.#calls
+    const { bucket } = this.#calls
     await this.#calls.run({ operation: 'ready' }, async () => {
       try {
         await this.#credentials.warm()
-        this.#address = await resolveBucketAddress(client, bucket)
+        await this.#calls.home.find()
+        await this.#calls.adoptTries()
+        const sender = await chooseSender(this.#calls, this.#credentials, this.#transport)
+        this.#tools = { calls: this.#calls, sender }
       } catch (error) {
         throw toSetupError(error, bucket)
       }
     })
   }
 
+  async #uploadTools(signal: AbortSignal | undefined): Promise<UploadTools> {
+    if (this.#tools === undefined) {
+      const ready = this.ready()
+      await (signal === undefined ? ready : untilAborted(ready, signal))
+    }
+    if (this.#tools !== undefined) return this.#tools
+    throw new StorageError('ERR_NOT_READY', 'The driver was closed while it got ready.', { operation: 'put' })
+  }
+
   #signerFor(credentials: ExpiringCredentials): UrlSigner {
-    if (this.#signer?.credentials === credentials) return this.#signer.by
-    const address = this.#known()
+    const { address } = this.#calls.home
+    if (this.#signer?.credentials === credentials && this.#signer.address === address) return this.#signer.by
     if (address.authScheme !== 'sigv4') {
       throw new StorageError(
         'ERR_UNSUPPORTED',
         'This endpoint wants another signature than SigV4, which only the SDK makes.',
       )
     }
-    this.#signer = { by: new UrlSigner(address, credentials), credentials }
+    this.#signer = { by: new UrlSigner(address, credentials), credentials, address }
     return this.#signer.by
-  }
-
-  #known(): BucketAddress {
-    if (this.#address !== undefined) return this.#address
-    throw new StorageError('ERR_NOT_READY', 'Await ready() before URLs are made.')
   }
 }
 

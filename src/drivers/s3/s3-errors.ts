@@ -83,10 +83,13 @@ const WRONG_REGION = new Set([
 ])
 /** Whatever their status is. After a wrong clock the SDK sets its own by the answer, and signs anew. */
 const PASSING = new Set(['SlowDown', 'InternalError', 'RequestTimeTooSkewed'])
+/** Node's names for a certificate that does not prove who is there ("X509 certificate error codes", node:tls). */
+const CERTIFICATE =
+  /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_(GET|VERIFY)_|ERR_TLS_CERT_|HOSTNAME_MISMATCH|INVALID_CA)/
 const NO_HOST = new Set(['ENOTFOUND', 'EAI_AGAIN'])
 
 /** The elements of an error's answer that quote nothing secret ("Error responses", Amazon S3 API Reference). */
-const LOGGABLE = new Set([
+export const LOGGABLE: ReadonlySet<string> = new Set([
   ...['name', 'message', 'stack', 'code', 'Code', 'Message', 'Type'],
   ...['RequestId', 'HostId', 'Region', 'Endpoint', 'Resource', 'Bucket', 'BucketName', 'Key'],
   ...['Condition', 'Method', 'ResourceType', 'RequestTime', 'ServerTime', 'MaxAllowedSkewMilliseconds'],
@@ -133,6 +136,13 @@ export function retryAfter(error: StorageError): number | undefined {
   return parseRetryAfter(causeOf(error).$response?.headers?.['retry-after'])
 }
 
+/** The region that the bucket lies in, where the answer says that it is not the one that was asked. */
+export function regionOf(error: unknown): string | undefined {
+  const cause = causeOf(error)
+  const status = cause.$metadata?.httpStatusCode
+  return status === 301 || status === 307 || status === 400 ? bucketRegion(cause) : undefined
+}
+
 /** Whether a HEAD may have missed the bucket just as well as the key: its answers have no body to say which. */
 export function isBareNotFound(error: unknown): boolean {
   return statusOf(error) === 404 && !namesOf(causeOf(error)).has('NoSuchKey')
@@ -154,6 +164,7 @@ function reasonOf(error: SdkError, place: ErrorPlace): Reason {
       return { code: 'ERR_BACKEND_TIMEOUT', message: 'The storage did not answer in time.' }
     if (WRONG_REGION.has(name)) return wrongRegion(error, place)
     if (NO_HOST.has(name)) return noHost()
+    if (CERTIFICATE.test(name)) return badCertificate(name)
   }
   return reasonOfStatus(error, place)
 }
@@ -197,6 +208,11 @@ function wrongRegion(error: SdkError, { bucket }: ErrorPlace): Reason {
 function noHost(): Reason {
   const message =
     'The host of the endpoint was not found: check endpoint, region and network. Where buckets have no host of their own, set addressingStyle to "path".'
+  return { code: 'ERR_BACKEND', message }
+}
+
+function badCertificate(name: string): Reason {
+  const message = `The certificate of the endpoint does not prove who it is (${name}): check the host of the endpoint. An authority of your own is made known by NODE_EXTRA_CA_CERTS, or by the agent of an S3Client.`
   return { code: 'ERR_BACKEND', message }
 }
 

@@ -10,7 +10,7 @@ import type { BackendCall } from '../../core/backend-calls.js'
 import type { PutOptions, PutResult } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 import { type Inquiry, inquiryInto, recoverUpload } from '../../core/lost-answer.js'
-import { type KeepHeaders, keepHeaders } from './keep-headers.js'
+import { type KeepHeaders, keepHeaders, keepHttpHeaders } from './keep-headers.js'
 import type { S3Calls } from './s3-calls.js'
 import { statusOf } from './s3-errors.js'
 
@@ -57,10 +57,27 @@ export class UploadTarget {
     }
   }
 
+  /** The same, and whether it may replace anything, as headers of a request. */
+  get httpHeaders(): Readonly<Record<string, string | undefined>> {
+    const { contentType, contentDisposition, cacheControl, ifNoneMatch } = this.options
+    return {
+      'content-type': contentType,
+      'content-disposition': contentDisposition,
+      'cache-control': cacheControl,
+      'if-none-match': ifNoneMatch,
+      [`x-amz-meta-${MARK}`]: this.#mark,
+      ...keepHttpHeaders(this.options),
+    }
+  }
+
+  /** What every request of the upload has in common. */
+  get call(): BackendCall {
+    return { operation: 'put', key: this.key, signal: this.signal }
+  }
+
   /** @throws ERR_FILE_EXISTS when the key is taken */
   async assertAbsent(): Promise<void> {
-    const call = { operation: 'put', key: this.key }
-    await assertAbsent(() => this.#head({ ...call, signal: this.signal }), call)
+    await assertAbsent(() => this.#head(this.call), { operation: 'put', key: this.key })
   }
 
   /** Says what became of an upload whose last request failed, as {@link recoverUpload} finds out. */

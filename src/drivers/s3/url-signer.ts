@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import type { SignUrlOptions } from '../../core/driver.js'
 import { encodeKey, encodeUri } from '../../core/uri.js'
+import { basicFormat } from './basic-format.js'
 import type { BucketAddress } from './bucket-address.js'
 import { PreparedHmac, signingKey } from './hmac-key.js'
 
@@ -148,9 +149,4 @@ function keep<V>(map: Map<string, V>, limit: number, name: string, value: V): V 
   if (map.size >= limit) map.clear()
   map.set(name, value)
   return value
-}
-
-/** ISO 8601's basic format with seconds: `20261123T063000Z`. */
-function basicFormat(date: Date): string {
-  return `${date.toISOString().slice(0, 19).replace(/[-:]/g, '')}Z`
 }

@@ -55,6 +55,13 @@ export class WarmCredentials {
     return this.#current
   }
 
+  /** The same, but after asking for new ones where they expired: a machine that slept has missed its refresh. */
+  async fresh(): Promise<ExpiringCredentials> {
+    const { expiration } = this.#current ?? {}
+    if (expiration !== undefined && expiration.getTime() <= Date.now()) await this.#refresh()
+    return this.current()
+  }
+
   /** Ends the background work. */
   stop(): void {
     this.#stopped = true

@@ -16,13 +16,19 @@ export type BulkWhere<E> =
 /** The name of the entity in the conditions of bulk operations. */
 export const ALIAS = 'entity'
 
+/** What only `deleteAll()` says. */
+export const EVERY_ROW = Symbol('every row')
+
+/** Which rows: those of a condition, all, or none. */
+export type BulkRows = Brackets | typeof EVERY_ROW | undefined
+
 /**
  * What a query builder takes. A condition that says nothing would hold for every row, so it is refused.
  *
  * @returns undefined for an empty list, which means no row
  * @throws ERR_BULK_WRITE
  */
-export function bulkCondition(where: BulkWhere<never>): Brackets | undefined {
+export function bulkCondition<E>(where: BulkWhere<E>): Brackets | undefined {
   if (typeof where === 'function') return new Brackets(query => assertSaysSomething(query, where))
   const list: readonly unknown[] = Array.isArray(where) ? where : [where]
   if (list.length === 0) return undefined

@@ -1,5 +1,4 @@
 import type {
-  Brackets,
   DataSource,
   EntityManager,
   EntityMetadata,
@@ -10,13 +9,17 @@ import type {
 import { StorageError } from '../../core/errors.js'
 import type { StoredFile } from '../../core/stored-file.js'
 import type { Claims } from '../claims.js'
-import { isSameFile } from '../file-line.js'
+import { fateOf } from '../fates.js'
 import type { FileColumnMetadata, FileEntities } from '../file-metadata.js'
+import type { LedgerSql } from '../ledger-sql.js'
 import type { FileEntity, FilePath } from '../rules-of.js'
-import { type BulkWhere, bulkCondition } from './bulk-condition.js'
-import type { BulkPermits } from './bulk-guard.js'
-import { type Cascades, filesOfRow } from './cascades.js'
-import { type FileRow, rowPages } from './row-pages.js'
+import type { StatementClaims } from '../statement-claims.js'
+import type { Release } from '../work.js'
+import { type BulkRows, type BulkWhere, bulkCondition, EVERY_ROW } from './bulk-condition.js'
+import { type BulkPermits, goesSoftly } from './bulk-guard.js'
+import { BulkUpdate } from './bulk-update.js'
+import { type Cascades, releasesOf } from './cascades.js'
+import { type FileRow, type RowQuery, rowPages } from './row-pages.js'
 
 /** What a bulk operation did. */
 export interface BulkResult {
@@ -34,10 +37,10 @@ export interface BulkContext {
   readonly dataSource: DataSource
   readonly entities: FileEntities
   readonly claims: Claims
+  readonly statements: StatementClaims
+  readonly sql: LedgerSql
   readonly cascades: Cascades
   readonly permits: BulkPermits
-  /** Whether the database has row locks. */
-  readonly lock: boolean
 }
 
 // Rows in one statement; SQLite takes conditions of fewer than a thousand terms.
@@ -46,7 +49,6 @@ const PAGE = 200
 /**
  * Bulk writes that see to the files of their rows. Each operation is one transaction, or a savepoint of the one it
  * is called in: its rows are locked and read, written, and their files handed over for deletion, page by page.
- * Memory does not grow with the number of rows.
  */
 export class BulkFiles {
   readonly #manager: EntityManager
@@ -65,13 +67,13 @@ export class BulkFiles {
    * @example
    * const { rows, files } = await filesOf(dataSource).delete(OrderFile, { orderId })
    */
-  delete<E extends ObjectLiteral>(entity: FileEntity<E>, where: BulkWhere<E>): Promise<BulkResult> {
-    return this.#delete(entity, bulkCondition(where as BulkWhere<never>))
+  async delete<E extends ObjectLiteral>(entity: FileEntity<E>, where: BulkWhere<E>): Promise<BulkResult> {
+    return this.#delete(entity, bulkCondition(where))
   }
 
   /** Deletes all rows of an entity, where `clear()` would leave their files behind. */
   deleteAll<E extends ObjectLiteral>(entity: FileEntity<E>): Promise<BulkResult> {
-    return this.#delete(entity, ALL)
+    return this.#delete(entity, EVERY_ROW)
   }
 
   /**
@@ -88,78 +90,105 @@ export class BulkFiles {
     where: BulkWhere<E>,
     values: BulkValues<E>,
   ): Promise<BulkResult> {
-    const condition = bulkCondition(where as BulkWhere<never>)
-    if (condition === undefined) return NOTHING
-    return this.#inTransaction(async (manager, runner) => {
-      const metadata = this.#context.dataSource.getMetadata(entity)
-      const columns = this.#columnsOf(metadata).filter(
-        ({ column }) => column.getEntityValue(values) !== undefined,
+    const metadata = this.#metadataOf(entity)
+    const write = new BulkUpdate(values, this.#columnsOf(metadata))
+    const { columns } = write
+    const query = { metadata, columns, rows: bulkCondition(where), withDeleted: false }
+    return this.#pages(query, async (page, { manager, runner }) => {
+      write.announce(page, this.#context.statements, runner)
+      await this.#write(metadata, page, () =>
+        manager.createQueryBuilder().update(metadata.target).set(values).whereInIds(idsOf(page)).execute(),
       )
-      const write = new BulkUpdate(values, columns)
-      let [rows, files] = [0, 0]
-      for await (const page of rowPages(manager, this.#query(metadata, columns, condition, false))) {
-        rows += page.length
-        write.assertFor(rows)
-        await this.#context.claims.before(runner, [{ claim: write.claimsFor(page), remove: [] }])
+      return write.releases(page)
+    })
+  }
+
+  /**
+   * Removes rows softly. Files of columns with `onSoftDelete: 'delete'` are taken out of them and handed over.
+   *
+   * @throws ERR_BULK_WRITE for a condition that says nothing
+   */
+  async softDelete<E extends ObjectLiteral>(entity: FileEntity<E>, where: BulkWhere<E>): Promise<BulkResult> {
+    const metadata = this.#metadataOf(entity)
+    const columns = this.#columnsOf(metadata).filter(goesSoftly)
+    const nothing: ObjectLiteral = {}
+    for (const { column } of columns) column.setEntityValue(nothing, null)
+    const query = { metadata, columns, rows: bulkCondition(where), withDeleted: false }
+    return this.#pages(query, async (page, { manager }) => {
+      const ids = idsOf(page)
+      const builder = () => manager.createQueryBuilder()
+      await this.#write(metadata, page, () =>
+        builder().softDelete().from(metadata.target).whereInIds(ids).execute(),
+      )
+      if (columns.length > 0) {
         await this.#write(metadata, page, () =>
-          manager
-            .createQueryBuilder()
-            .update(metadata.target)
-            .set(values)
-            .whereInIds(page.map(({ id }) => id))
-            .execute(),
+          builder().update(metadata.target).set(nothing).whereInIds(ids).callListeners(false).execute(),
         )
-        const remove = write.replacedIn(page)
-        await this.#context.claims.after(runner, [{ claim: [], remove }])
-        files += remove.length
       }
-      return { rows, files }
+      return page.flatMap(({ files }) =>
+        [...files].flatMap(([column, held]) => held.map(file => ({ file, fate: fateOf(column) }))),
+      )
     })
   }
 
   /**
    * The file in a raw row, as `getRawMany()`, `stream()` and `query()` give it: there nobody reads the column's text.
+   * A column of several files gives their list.
    *
    * @throws ERR_CONFIG when the property is no file column
    * @example
    * const [row] = await orders.createQueryBuilder('o').select('o.file', 'file').getRawMany()
    * const url = filesOf(dataSource).fromColumn(OrderFile, 'file', row.file)?.url
    */
-  fromColumn<E extends ObjectLiteral>(
+  fromColumn<E extends ObjectLiteral, P extends FilePath<E>>(
     entity: FileEntity<E>,
-    property: FilePath<E>,
+    property: P,
     raw: unknown,
-  ): StoredFile | null {
-    const metadata = this.#context.dataSource.getMetadata(entity)
+  ): P extends keyof E ? E[P] : StoredFile | readonly StoredFile[] | null {
+    const metadata = this.#metadataOf(entity)
     const found = this.#columnsOf(metadata).find(({ column }) => column.propertyPath === property)
-    if (found !== undefined) return (found.transformer.from(raw) ?? null) as StoredFile | null
-    throw new StorageError('ERR_CONFIG', `${metadata.name}.${property} is no file column.`)
+    if (found === undefined)
+      throw new StorageError('ERR_CONFIG', `${metadata.name}.${property} is no file column.`)
+    return (found.transformer.from(raw) ?? null) as ReturnType<typeof this.fromColumn<E, P>>
   }
 
-  async #delete(
-    entity: FileEntity<ObjectLiteral>,
-    condition: Brackets | typeof ALL | undefined,
-  ): Promise<BulkResult> {
-    if (condition === undefined) return NOTHING
+  async #delete<E extends ObjectLiteral>(entity: FileEntity<E>, which: BulkRows): Promise<BulkResult> {
+    const metadata = this.#metadataOf(entity)
+    const columns = this.#columnsOf(metadata)
     const { claims, cascades } = this.#context
-    return this.#inTransaction(async (manager, runner) => {
-      const metadata = this.#context.dataSource.getMetadata(entity)
-      const where = condition === ALL ? undefined : condition
-      const query = this.#query(metadata, this.#columnsOf(metadata), where, true)
+    let along = 0
+    const query: BulkQuery = { metadata, columns, rows: which, withDeleted: true }
+    const { rows, files } = await this.#pages(query, async (page, { manager, runner }) => {
+      const ids = idsOf(page)
+      for await (const releases of cascades.releasesBelow(manager, metadata, ids)) {
+        await claims.release(runner, releases)
+        along += releases.length
+      }
+      await this.#write(metadata, page, () =>
+        manager.createQueryBuilder().delete().from(metadata.target).whereInIds(ids).execute(),
+      )
+      return page.flatMap(releasesOf)
+    })
+    return { rows, files: files + along }
+  }
+
+  /**
+   * Does something to each page of rows, and hands over the files that it gives back. In a savepoint, where there is a
+   * transaction: files that are handed over must not outlive a failure.
+   */
+  async #pages({ rows: which, ...query }: BulkQuery, work: PageWork): Promise<BulkResult> {
+    if (which === undefined) return { rows: 0, files: 0 }
+    const where = which === EVERY_ROW ? undefined : which
+    const lock = this.#context.sql.dialect.ownPool
+    return this.#manager.transaction(async manager => {
+      const { queryRunner: runner } = manager
+      if (runner === undefined) throw new Error('TypeORM gave a transaction without a query runner')
       let [rows, files] = [0, 0]
-      for await (const page of rowPages(manager, query)) {
-        const ids = page.map(({ id }) => id)
-        for await (const remove of cascades.filesBelow(manager, metadata, ids)) {
-          await claims.after(runner, [{ claim: [], remove }])
-          files += remove.length
-        }
-        await this.#write(metadata, page, () =>
-          manager.createQueryBuilder().delete().from(metadata.target).whereInIds(ids).execute(),
-        )
-        const remove = page.flatMap(filesOfRow)
-        await claims.after(runner, [{ claim: [], remove }])
+      for await (const page of rowPages(manager, { ...query, where, lock, size: PAGE })) {
+        const releases = await work(page, { manager, runner })
+        await this.#context.claims.release(runner, releases)
         rows += page.length
-        files += remove.length
+        files += releases.length
       }
       return { rows, files }
     })
@@ -179,22 +208,8 @@ export class BulkFiles {
     )
   }
 
-  /** In a savepoint, where there is a transaction: files that are handed over must not outlive a failure. */
-  #inTransaction<T>(work: (manager: EntityManager, runner: QueryRunner) => Promise<T>): Promise<T> {
-    return this.#manager.transaction(manager => {
-      const { queryRunner } = manager
-      if (queryRunner === undefined) throw new Error('TypeORM gave a transaction without a query runner')
-      return work(manager, queryRunner)
-    })
-  }
-
-  #query(
-    metadata: EntityMetadata,
-    columns: readonly FileColumnMetadata[],
-    where: Brackets | undefined,
-    withDeleted: boolean,
-  ) {
-    return { metadata, columns, where, withDeleted, lock: this.#context.lock, size: PAGE }
+  #metadataOf<E extends ObjectLiteral>(entity: FileEntity<E>): EntityMetadata {
+    return this.#context.dataSource.getMetadata(entity)
   }
 
   #columnsOf(metadata: EntityMetadata): readonly FileColumnMetadata[] {
@@ -202,51 +217,15 @@ export class BulkFiles {
   }
 }
 
-const ALL = Symbol('all rows')
-const NOTHING: BulkResult = { rows: 0, files: 0 }
+/** The rows that an operation is about. */
+type BulkQuery = Pick<RowQuery, 'metadata' | 'columns' | 'withDeleted'> & { readonly rows: BulkRows }
 
-/** What an update does to the files of its rows. */
-class BulkUpdate {
-  readonly #values: ReadonlyMap<FileColumnMetadata, StoredFile | null>
+/** Writes a page of rows. @returns the files that they lose */
+type PageWork = (
+  page: readonly FileRow[],
+  transaction: { readonly manager: EntityManager; readonly runner: QueryRunner },
+) => Promise<Release[]>
 
-  /** @throws ERR_FILE_FORGED, ERR_FILE_WRONG_COLUMN */
-  constructor(values: object, columns: readonly FileColumnMetadata[]) {
-    this.#values = new Map(
-      columns.map(each => {
-        const value = each.column.getEntityValue(values)
-        each.transformer.to(value)
-        return [each, value]
-      }),
-    )
-  }
-
-  /** @throws ERR_BULK_WRITE */
-  assertFor(rows: number): void {
-    if (rows <= 1) return
-    for (const [{ column }, file] of this.#values) {
-      if (file === null) continue
-      throw new StorageError(
-        'ERR_BULK_WRITE',
-        `A file belongs to one row, and the condition holds for several: ${column.propertyPath} can be set to null in all of them, or to a file in one.`,
-      )
-    }
-  }
-
-  claimsFor(page: readonly FileRow[]) {
-    return page.flatMap(({ files }) =>
-      [...this.#values].flatMap(([column, file]) => {
-        const text = column.transformer.to(file)
-        const isNew = file !== null && !isSameFile(file, files.get(column) ?? null)
-        return isNew && typeof text === 'string' ? [{ file, text }] : []
-      }),
-    )
-  }
-
-  replacedIn(page: readonly FileRow[]): StoredFile[] {
-    return page.flatMap(({ files }) =>
-      [...files].flatMap(([column, file]) =>
-        file !== null && !isSameFile(file, this.#values.get(column) ?? null) ? [file] : [],
-      ),
-    )
-  }
+function idsOf(page: readonly FileRow[]): ObjectLiteral[] {
+  return page.map(({ id }) => id)
 }

@@ -5,6 +5,7 @@ import type {
   ObjectLiteral,
   QueryRunner,
   RemoveEvent,
+  SoftRemoveEvent,
   UpdateEvent,
 } from 'typeorm'
 import { StorageError } from '../../core/errors.js'
@@ -84,9 +85,16 @@ export class BulkGuard implements EntitySubscriberInterface<ObjectLiteral> {
     const property = `${this.#metadata.name}.${first.column.propertyPath}`
     const message = `update() cannot write the file column ${property}: nobody would know which files it replaces. Use filesOf(dataSource).update(), or load the entities and use save().`
     // A file that nobody claims is deleted after its lease, under a row that holds it.
-    const onlyEmpties = written.every(({ column }) => column.getEntityValue(entity) === null)
-    if (!onlyEmpties) return Promise.reject(new StorageError('ERR_BULK_WRITE', message))
+    if (!written.every(({ column }) => isEmpty(column.getEntityValue(entity))))
+      return Promise.reject(new StorageError('ERR_BULK_WRITE', message))
     return this.#judge(event.queryRunner, [this.#metadata], message)
+  }
+
+  /** What the statement would delete by `onSoftDelete: 'delete'` it would also have to take out of the rows. */
+  beforeSoftRemove(event: SoftRemoveEvent<ObjectLiteral>): Promise<void> | undefined {
+    if (event.databaseEntity || !this.#isMine(event) || !this.#columns.some(goesSoftly)) return undefined
+    const message = `softDelete() cannot tell which files of ${this.#metadata.name} it deletes (onSoftDelete: "delete"). Use filesOf(dataSource).softDelete(), or load the entities and use softRemove().`
+    return Promise.reject(new StorageError('ERR_BULK_WRITE', message))
   }
 
   async #judge(runner: QueryRunner, taken: readonly EntityMetadata[], message: string): Promise<void> {
@@ -108,4 +116,13 @@ export class BulkGuard implements EntitySubscriberInterface<ObjectLiteral> {
   #isMine({ metadata }: { metadata: EntityMetadata }): boolean {
     return metadata === this.#metadata && !this.#context.permits.has(metadata)
   }
+}
+
+/** Whether the files of a column do not survive a soft removal. */
+export function goesSoftly({ transformer }: FileColumnMetadata): boolean {
+  return transformer.settings.keeping.onSoftDelete === 'delete'
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === null || (Array.isArray(value) && value.length === 0)
 }

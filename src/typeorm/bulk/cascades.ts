@@ -1,6 +1,7 @@
 import { Brackets, type EntityManager, type EntityMetadata, type ObjectLiteral } from 'typeorm'
-import type { StoredFile } from '../../core/stored-file.js'
+import { fateOnRemoval } from '../fates.js'
 import type { ColumnMetadata, FileColumnMetadata, FileEntities } from '../file-metadata.js'
+import type { Release } from '../work.js'
 import { ALIAS } from './bulk-condition.js'
 import { driverOf, type FileRow, rowPages } from './row-pages.js'
 
@@ -59,11 +60,11 @@ export class Cascades {
    * The files of all rows that the database will delete with these, page by page. Their rows are locked, and no new
    * ones can come while the rows they refer to are locked as well.
    */
-  async *filesBelow(
+  async *releasesBelow(
     manager: EntityManager,
     parent: EntityMetadata,
     ids: readonly ObjectLiteral[],
-  ): AsyncGenerator<StoredFile[]> {
+  ): AsyncGenerator<Release[]> {
     yield* this.#below(
       manager,
       parent,
@@ -78,7 +79,7 @@ export class Cascades {
     parent: EntityMetadata,
     ids: readonly ObjectLiteral[],
     seen: Set<string>,
-  ): AsyncGenerator<StoredFile[]> {
+  ): AsyncGenerator<Release[]> {
     for (const cascade of this.of(parent)) {
       const { child } = cascade
       const query = {
@@ -91,7 +92,7 @@ export class Cascades {
       }
       for await (const page of rowPages(manager, query)) {
         const fresh = this.#isTree(child) ? page.filter(({ id }) => isNew(seen, nameOf(child, id))) : page
-        yield fresh.flatMap(filesOfRow)
+        yield fresh.flatMap(releasesOf)
         if (fresh.length > 0) {
           yield* this.#below(
             manager,
@@ -167,7 +168,10 @@ function refersTo({ foreignKey }: Cascade, ids: readonly ObjectLiteral[]): Brack
   )
 }
 
-/** All files of a row. */
-export function filesOfRow({ files }: FileRow): StoredFile[] {
-  return [...files.values()].filter(file => file !== null)
+/** What becomes of the files of a row that is deleted. */
+export function releasesOf({ files }: FileRow): Release[] {
+  return [...files].flatMap(([column, held]) => {
+    const fate = fateOnRemoval(column)
+    return held.map(file => ({ file, fate }))
+  })
 }

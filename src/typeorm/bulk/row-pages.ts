@@ -1,12 +1,12 @@
 import { Brackets, type EntityManager, type EntityMetadata, type ObjectLiteral } from 'typeorm'
-import type { StoredFile } from '../../core/stored-file.js'
 import type { ColumnMetadata, FileColumnMetadata } from '../file-metadata.js'
+import { filesIn, type RowFiles } from '../row-reader.js'
 import { ALIAS } from './bulk-condition.js'
 
 /** One row: its key, and what it holds. */
 export interface FileRow {
   readonly id: ObjectLiteral
-  readonly files: ReadonlyMap<FileColumnMetadata, StoredFile | null>
+  readonly files: RowFiles
 }
 
 /** Which rows to read, and how. */
@@ -62,10 +62,7 @@ async function readPage(
     keys.forEach((column, index) => {
       column.setEntityValue(id, driver.prepareHydratedValue(row[`key_${index}`], column))
     })
-    const held = columns.map(
-      (column, index) =>
-        [column, column.transformer.from(row[`file_${index}`]) as StoredFile | null] as const,
-    )
+    const held = columns.map((column, index) => [column, filesIn(column, row[`file_${index}`])] as const)
     return { id, files: new Map(held) }
   })
 }

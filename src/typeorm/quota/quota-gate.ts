@@ -36,14 +36,14 @@ export class QuotaGate {
     stage: (reserved: number) => Statement,
   ): Promise<void> {
     const owner = tenant ?? ''
-    await connection.alone(`tenant-files quota ${this.#ledger} ${owner}`, async ask => {
-      const { rows } = await ask(this.#usage.used(owner))
+    await connection.alone(`tenant-files quota ${this.#ledger} ${owner}`, async run => {
+      const { rows } = await run(this.#usage.used(owner))
       const used = Number(rows[0]?.used)
       if (used + atMost > limit) {
         publish('quota', { tenant: owner, asked: atMost, used, limit })
         throw quotaExceeded(limit - used, limit)
       }
-      await ask(stage(atMost))
+      await run(stage(atMost))
     })
   }
 }

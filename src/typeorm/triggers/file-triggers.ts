@@ -12,7 +12,7 @@ export interface TriggerContext {
   readonly dataSource: DataSource
   readonly storage: Storage
   readonly entities: FileEntities
-  readonly ledger: LedgerSql
+  readonly sql: LedgerSql
 }
 
 /** The triggers of one DataSource, which hand over the files of rows that nobody announces. */
@@ -46,12 +46,12 @@ export class FileTriggers {
     const { type } = this.#context.dataSource.options
     if (type === 'postgres') return postgresTriggers
     // MariaDB fires no triggers for rows that foreign keys delete, so they would promise too much there.
-    return this.#context.ledger.dialect.ownPool ? undefined : sqliteTriggers
+    return this.#context.sql.dialect.ownPool ? undefined : sqliteTriggers
   }
 
   #plans(metadatas: readonly EntityMetadata[]): TriggerPlan[] {
-    const { entities, storage, ledger } = this.#context
-    const plans = metadatas.map(metadata => triggerPlan(metadata, entities, storage, ledger))
+    const { entities, storage, sql } = this.#context
+    const plans = metadatas.map(metadata => triggerPlan(metadata, entities, storage, sql))
     return [...new Map(plans.map(plan => [plan.tablePath, plan])).values()].filter(
       ({ columns }) => columns.length > 0,
     )

@@ -1,8 +1,10 @@
 import type { EntityMetadata } from 'typeorm'
 import type { KeySpace } from '../../core/key.js'
 import type { Storage } from '../../core/storage.js'
+import { fateOf, fateOnRemoval } from '../fates.js'
 import type { FileEntities } from '../file-metadata.js'
 import type { LedgerSql } from '../ledger-sql.js'
+import { releaseSet } from '../release-statements.js'
 import { literal } from './sql-text.js'
 
 /** A file column, by its name in the database, and what becomes of its files. */
@@ -40,9 +42,13 @@ export function triggerPlan(
   const columns = new Map<string, TriggerColumn>()
   for (const [entity, files] of entities) {
     if (entity.tablePath !== tablePath) continue
-    for (const { column } of files) {
-      const name = column.databaseName
-      columns.set(name, { name, onRemove: toDelete(ledger), onReplace: toDelete(ledger) })
+    for (const file of files) {
+      const name = file.column.databaseName
+      columns.set(name, {
+        name,
+        onRemove: releaseSet(ledger.dialect, fateOnRemoval(file)),
+        onReplace: releaseSet(ledger.dialect, fateOf(file)),
+      })
     }
   }
   return {
@@ -59,10 +65,6 @@ export function diskSpaces(storage: Storage): DiskSpace[] {
     const { location, tenancy } = storage.disk(name).options
     return { name, location, tenancy }
   })
-}
-
-function toDelete({ dialect }: LedgerSql): string {
-  return `state = 'delete', expires_at = NULL, attempts = 0, error = NULL, updated_at = ${dialect.now}`
 }
 
 /** What a database says differently in {@link objectKeySql}. */

@@ -1,6 +1,6 @@
 import { Column, DeleteDateColumn, Entity, ManyToOne, PrimaryColumn, type Relation } from 'typeorm'
 import type { StoredFile } from '../../../src/core/stored-file.js'
-import { FileColumn } from '../../../src/typeorm/index.js'
+import { FileColumn, FilesColumn } from '../../../src/typeorm/index.js'
 
 /** Holds no file; the database deletes its letters with it. */
 @Entity()
@@ -58,6 +58,22 @@ export class Chapter {
 
   @FileColumn({ folder: 'chapters' })
   text!: StoredFile | null
+}
+
+/** Its files do not survive a soft removal, and stay for a while when they are replaced. */
+@Entity()
+export class Album {
+  @PrimaryColumn({ type: 'int' })
+  id!: number
+
+  @DeleteDateColumn()
+  deletedAt!: Date | null
+
+  @FilesColumn({ folder: 'photos', onSoftDelete: 'delete' })
+  photos!: readonly StoredFile[] | null
+
+  @FileColumn({ folder: 'covers', onRemove: 'keep', keepReplaced: 30 })
+  cover!: StoredFile | null
 }
 
 @Entity()

@@ -5,7 +5,7 @@ import { runWithTenant } from '../../../src/core/tenant.js'
 import { filesOf } from '../../../src/typeorm/index.js'
 import { describeOnDatabases, type House, house, stateOf, states, upload } from '../databases.js'
 import { Folder, Media, ORDER_RULES, Order, Picture, TicketSchema, Video } from '../entities.js'
-import { Chapter, Customer, Draft, FAMILY, Letter, Stamp } from './entities.js'
+import { Album, Chapter, Customer, Draft, FAMILY, Letter, Stamp } from './entities.js'
 
 async function saveOrders(home: House, titles: readonly string[]): Promise<Order[]> {
   const orders = home.dataSource.getRepository(Order)
@@ -245,6 +245,52 @@ describeOnDatabases('filesOf().update', fresh => {
     const elsewhere = await upload(home, { folder: 'elsewhere' })
     await expect(update(elsewhere)).rejects.toMatchObject({ code: 'ERR_FILE_WRONG_COLUMN' })
     expect(await states(home.dataSource)).toEqual({ attached: 1, pending: 1 })
+  })
+})
+
+describeOnDatabases('filesOf() on lists of files', fresh => {
+  const stage = (home: House) => upload(home, { folder: 'photos' })
+
+  it('deletes, keeps and replaces by the rules of each column', async () => {
+    const home = await house(fresh, [Album])
+    const albums = home.dataSource.getRepository(Album)
+    const files = filesOf(home.dataSource)
+    const [one, two, three] = [await stage(home), await stage(home), await stage(home)]
+    const cover = await upload(home, { folder: 'covers' })
+    await albums.save({ id: 1, photos: [one, two], cover })
+    expect(await files.update(Album, 1, { photos: [three, one] })).toEqual({ rows: 1, files: 1 })
+    expect(await stateOf(home.dataSource, two)).toBe('delete')
+    expect(await states(home.dataSource)).toEqual({ attached: 3, delete: 1 })
+    expect(await files.update(Album, 1, { cover: null })).toEqual({ rows: 1, files: 1 })
+    expect(await stateOf(home.dataSource, cover)).toBe('kept')
+    expect(await files.delete(Album, 1)).toEqual({ rows: 1, files: 2 })
+    expect(await states(home.dataSource)).toEqual({ kept: 1, delete: 3 })
+  })
+
+  it('gives a list from a raw row', async () => {
+    const home = await house(fresh, [Album])
+    const albums = home.dataSource.getRepository(Album)
+    const photo = await stage(home)
+    await albums.save({ id: 1, photos: [photo] })
+    const [row] = await albums.createQueryBuilder('a').select('a.photos', 'photos').getRawMany()
+    expect(filesOf(home.dataSource).fromColumn(Album, 'photos', row.photos)?.[0]?.equals(photo)).toBe(true)
+  })
+
+  it('removes softly, and takes files out that do not survive it', async () => {
+    const home = await house(fresh, [Album])
+    const albums = home.dataSource.getRepository(Album)
+    for (const id of [1, 2]) {
+      const cover = await upload(home, { folder: 'covers' })
+      await albums.save({ id, photos: [await stage(home), await stage(home)], cover })
+    }
+    await expect(albums.softDelete(1)).rejects.toThrow('filesOf(dataSource).softDelete()')
+    expect(await filesOf(home.dataSource).softDelete(Album, 1)).toEqual({ rows: 1, files: 2 })
+    expect(await filesOf(home.dataSource).softDelete(Album, 1)).toEqual({ rows: 0, files: 0 })
+    expect(await albums.findOne({ where: { id: 1 }, withDeleted: true })).toMatchObject({ photos: null })
+    expect(await albums.find()).toMatchObject([{ id: 2 }])
+    expect(await states(home.dataSource)).toEqual({ attached: 4, delete: 2 })
+    await albums.restore(1)
+    expect(await albums.count()).toBe(2)
   })
 })
 

@@ -6,8 +6,8 @@ import { dropFileTriggers, FileColumn, filesOf, installFileTriggers } from '../.
 import { describeWithMariadb, freshMariadb } from '../../support/mariadb.js'
 import { describeWithPostgres, freshDatabase } from '../../support/postgres.js'
 import { sqliteOptions } from '../../support/sqlite.js'
-import { Customer, FAMILY, Letter, Stamp } from '../bulk/entities.js'
-import { type FreshOptions, type House, house, stateOf, states, upload } from '../databases.js'
+import { Album, Customer, FAMILY, Letter, Stamp } from '../bulk/entities.js'
+import { type FreshOptions, type House, house, ledgerOf, stateOf, states, upload } from '../databases.js'
 import { Contract, Media, ORDER_RULES, Order, Picture, Video } from '../entities.js'
 
 /** A name that has to be quoted, and is cut by PostgreSQL together with what is put behind it. */
@@ -138,22 +138,37 @@ describeWithTriggers('file triggers', fresh => {
     expect(await stateOf(home.dataSource, draft)).toBe('delete')
   })
 
-  it('hand over all files of a list that the new text does not hold', async () => {
-    const home = await installed(fresh, [Order])
-    const [one, two, three] = [await saveOrder(home), await saveOrder(home), await saveOrder(home)]
-    const texts: { file: string }[] = await sql(home, 'SELECT file FROM "order" ORDER BY id')
-    const [a, b, c] = texts.map(({ file }) => file)
-    const write = (list: string) =>
-      home.dataSource.query(`UPDATE "order" SET file = '${list}' WHERE id = ${one.id}`)
-    await sql(home, `DELETE FROM "order" WHERE id <> ${one.id}`)
-    for (const { file } of [two, three])
-      await sql(home, `UPDATE file_ledger SET state = 'attached' WHERE object_key LIKE '%${file.key}'`)
-    await write(`[${a},${b},${c}]`)
-    await write(`[${c},${a}]`)
-    expect(await stateOf(home.dataSource, two.file)).toBe('delete')
-    expect(await states(home.dataSource)).toEqual({ attached: 2, delete: 1 })
-    await sql(home, 'DELETE FROM "order"')
-    expect(await states(home.dataSource)).toEqual({ delete: 3 })
+  it('hand over the files that a list has lost, and keep what is to be kept', async () => {
+    const home = await installed(fresh, [Album])
+    const photos = [1, 2, 3].map(() => upload(home, { folder: 'photos' }))
+    const [one, two, three] = [await photos[0], await photos[1], await photos[2]] as StoredFile[]
+    const cover = await upload(home, { folder: 'covers' })
+    const list = [one, two, three].filter(file => file !== undefined)
+    await home.dataSource.getRepository(Album).save({ id: 1, photos: list, cover })
+    const [{ photos: text }] = await sql(home, 'SELECT photos FROM album')
+    const fewer = JSON.stringify(
+      JSON.parse(text)
+        .filter((_: unknown, index: number) => index !== 1)
+        .reverse(),
+    )
+    await sql(home, `UPDATE album SET photos = '${fewer}'`)
+    expect(two && (await stateOf(home.dataSource, two))).toBe('delete')
+    expect(await states(home.dataSource)).toEqual({ attached: 3, delete: 1 })
+    await sql(home, 'DELETE FROM album')
+    expect(await states(home.dataSource)).toEqual({ kept: 1, delete: 3 })
+    const kept = (await ledgerOf(home.dataSource)).find(({ state }) => state === 'kept')
+    expect(kept).toMatchObject({ expires_at: null })
+  })
+
+  it('keep a replaced file for as many days as hooks would', async () => {
+    const home = await installed(fresh, [Album])
+    const cover = await upload(home, { folder: 'covers' })
+    await home.dataSource.getRepository(Album).save({ id: 1, cover })
+    await sql(home, 'UPDATE album SET cover = NULL')
+    const [line] = await ledgerOf(home.dataSource)
+    expect(line?.state).toBe('kept')
+    const days = (Number(line?.expires_at) - Date.now()) / 86_400_000
+    expect(Math.round(days)).toBe(30)
   })
 
   it('never make a DELETE fail, whatever the column holds', async () => {

@@ -1,0 +1,88 @@
+import {
+  type Agent,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request as plainRequest,
+} from 'node:http'
+import { request as secureRequest } from 'node:https'
+
+/** Where requests go, and over which connections. */
+export interface Destination {
+  readonly protocol: 'http:' | 'https:'
+  readonly hostname: string
+  readonly port: string
+  readonly agent: Agent
+}
+
+/** A request with all of its headers, Content-Length included. */
+export interface HttpRequest {
+  readonly method: string
+  /** Path and query. */
+  readonly path: string
+  /** Names and values in turn. */
+  readonly headers: string[]
+  readonly chunks: readonly Uint8Array[]
+  /** Milliseconds without any progress on the connection. */
+  readonly idleTimeout: number
+}
+
+/** An answer, read to its end. */
+export interface HttpAnswer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+}
+
+/** An answer to a PUT is empty, or an error of some hundred bytes. */
+const MAX_ANSWER = 64 * 1024
+
+/**
+ * Sends a request and reads the answer. When it rejects, by the signal or otherwise, the connection is gone; when it
+ * resolves, the connection is free for the next request, or gone as well.
+ */
+export function exchange(to: Destination, request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
+  return new Promise((resolve, reject) => {
+    const { method, path, headers, chunks, idleTimeout } = request
+    const { protocol, hostname, port, agent } = to
+    const send = protocol === 'https:' ? secureRequest : plainRequest
+    const req = send({ protocol, hostname, port, agent, method, path, headers })
+    const onAbort = () => req.destroy(signal.reason)
+    const fail = (error: unknown) => {
+      signal.removeEventListener('abort', onAbort)
+      reject(error)
+      req.destroy()
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    req.on('error', fail)
+    req.setTimeout(idleTimeout, () => fail(noProgress()))
+    req.on('response', response => {
+      readAnswer(response).then(answer => {
+        signal.removeEventListener('abort', onAbort)
+        // A server that refuses early reads no further: the rest of the body would block this connection.
+        if (!req.writableFinished) req.destroy()
+        resolve(answer)
+      }, fail)
+    })
+    // In one go: node hands the headers and all chunks to the kernel together, without copying them.
+    for (const chunk of chunks) req.write(chunk)
+    req.end()
+  })
+}
+
+function readAnswer(response: IncomingMessage): Promise<HttpAnswer> {
+  return new Promise((resolve, reject) => {
+    const { statusCode: status = 0, headers } = response
+    let body = ''
+    response.setEncoding('utf8')
+    response.on('data', (text: string) => {
+      body += text
+      if (body.length > MAX_ANSWER) response.destroy(new Error('The answer is too long for S3.'))
+    })
+    response.on('error', reject)
+    response.on('end', () => resolve({ status, headers, body }))
+  })
+}
+
+function noProgress(): Error {
+  return Object.assign(new Error('no progress on the connection'), { code: 'ETIMEDOUT' })
+}

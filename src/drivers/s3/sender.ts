@@ -1,0 +1,41 @@
+import type { Block } from '../../core/block.js'
+import type { UploadTarget } from './upload-target.js'
+
+/** What the server says of an object that it stored. */
+export interface StoredObject {
+  readonly etag?: string
+  readonly version?: string
+}
+
+/** One part of a multipart upload. */
+export interface Part {
+  readonly uploadId: string
+  /** From 1. */
+  readonly number: number
+  readonly block: Block
+}
+
+/** What CompleteMultipartUpload asks for of each part. */
+export interface StoredPart {
+  readonly PartNumber: number
+  readonly ETag: string | undefined
+  readonly ChecksumCRC32?: string
+}
+
+/**
+ * Sends bytes to S3, in one of two ways that an upload cannot tell apart: requests of our own, or the SDK's. Every
+ * request has an end and is tried again where that may help.
+ */
+export interface Sender {
+  /** What has to be known of every block before it is sent. */
+  readonly checksum?: 'crc32'
+  putObject(target: UploadTarget, body: Block): Promise<StoredObject>
+  uploadPart(target: UploadTarget, part: Part): Promise<StoredPart>
+}
+
+/** The base64 of the four bytes, most significant first ("Checking object integrity", Amazon S3 User Guide). */
+export function encodeCrc32(value: number): string {
+  const bytes = Buffer.allocUnsafe(4)
+  bytes.writeUInt32BE(value)
+  return bytes.toString('base64')
+}

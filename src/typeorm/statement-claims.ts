@@ -1,0 +1,114 @@
+import { setImmediate } from 'node:timers/promises'
+import type { QueryRunner } from 'typeorm'
+import type { StoredFile } from '../core/stored-file.js'
+import type { Claims } from './claims.js'
+import type { Dialect } from './dialect.js'
+import { fileTextsIn, withoutFileTexts } from './file-text.js'
+import { type Rollbacks, rolledBack } from './rollbacks.js'
+
+/** What a hook knows of a text that a statement is about to write. */
+export interface Announcement {
+  /** Whether a file must be claimed: not if the row holds it already, or if there is no row. */
+  readonly needsClaim: (file: StoredFile) => boolean
+}
+
+/** Sends a statement with the parameters as the database takes them. */
+type Send = () => Promise<unknown>
+
+// On SQLite they would pile up: it has one query runner for all time. A statement comes at once or never.
+const MAX_ANNOUNCED = 1000
+
+/**
+ * Claims the files of a statement right before it is sent, on its own connection. No way of TypeORM to write a
+ * row passes this by, also none that calls no hooks; so no row gets a file that is not its own.
+ *
+ * Outside of a transaction a claim is given back when its statement fails. Nothing is given back where the outcome
+ * is unknown, as when the connection broke: the row may be there.
+ */
+export class StatementClaims {
+  readonly #claims: Claims
+  readonly #dialect: Dialect
+  readonly #rollbacks: Rollbacks
+  readonly #watched = new WeakSet<QueryRunner>()
+  readonly #announced = new WeakMap<QueryRunner, Map<string, Announcement & { stands: () => boolean }>>()
+
+  constructor(claims: Claims, dialect: Dialect, rollbacks: Rollbacks) {
+    this.#claims = claims
+    this.#dialect = dialect
+    this.#rollbacks = rollbacks
+  }
+
+  /** To be called by a hook, for a text that its operation writes next. */
+  announce(runner: QueryRunner, text: string, announcement: Announcement): void {
+    const texts = this.#announced.get(runner) ?? new Map()
+    this.#announced.set(runner, texts)
+    texts.delete(text)
+    texts.set(text, { ...announcement, stands: this.#rollbacks.watch(runner) })
+    for (const oldest of texts.keys()) if (texts.size > MAX_ANNOUNCED) texts.delete(oldest)
+  }
+
+  /** To be called for every new query runner. */
+  watch(runner: QueryRunner): void {
+    if (this.#watched.has(runner)) return
+    this.#watched.add(runner)
+    const query = runner.query.bind(runner) as (...args: unknown[]) => Promise<unknown>
+    Object.assign(runner, {
+      query: async (sql: string, parameters?: unknown, ...rest: unknown[]) => {
+        if (sql.startsWith('ROLLBACK')) {
+          // SQLite's statements take a moment to be prepared, and a known ROLLBACK would overtake a new one.
+          if (!this.#dialect.ownPool) await setImmediate()
+          this.#rollbacks.note(runner)
+        }
+        const send = () => query(sql, withoutFileTexts(parameters), ...rest)
+        return this.#run(runner, parameters, send)
+      },
+    })
+  }
+
+  async #run(runner: QueryRunner, parameters: unknown, send: Send): Promise<unknown> {
+    const files = this.#toClaim(runner, parameters)
+    if (files.length === 0) return send()
+    const stands = this.#rollbacks.watch(runner)
+    const keys = await this.#claims.claim(runner, files)
+    if (!stands()) throw rolledBack()
+    try {
+      return await send()
+    } catch (error) {
+      if (this.#isUndone(runner, error)) await this.#claims.giveBack(runner, keys)
+      throw error
+    }
+  }
+
+  /** @throws ERR_FILE_STALE behind a ROLLBACK: the row would not share its fate */
+  #toClaim(runner: QueryRunner, parameters: unknown): StoredFile[] {
+    return fileTextsIn(parameters).flatMap(({ text, files }) => {
+      const announced = this.#announced.get(runner)?.get(text)
+      if (announced === undefined) return files
+      this.#announced.get(runner)?.delete(text)
+      if (!announced.stands()) throw rolledBack()
+      return files.filter(announced.needsClaim)
+    })
+  }
+
+  /** Whether the failed statement left nothing behind, and our claim is still there. */
+  #isUndone(runner: QueryRunner, error: unknown): boolean {
+    if (!isAnswer(this.#dialect, error)) return false
+    return !(runner.isTransactionActive && (this.#dialect.abortsOnError || isDeadlock(error)))
+  }
+}
+
+/** Whether the database itself refused the statement; after a broken connection nobody knows its outcome. */
+function isAnswer(dialect: Dialect, error: unknown): boolean {
+  if (!dialect.ownPool) return true
+  const { severity, sqlState } = driverError(error)
+  return severity !== undefined || sqlState !== undefined
+}
+
+/** InnoDB undoes the whole transaction of a deadlock's victim (error 1213). */
+function isDeadlock(error: unknown): boolean {
+  return driverError(error).errno === 1213
+}
+
+function driverError(error: unknown): Record<string, unknown> {
+  return (error as { driverError?: Record<string, unknown> } | null)?.driverError ?? {}
+}
