@@ -84,7 +84,7 @@ class TenantStorage implements StorageEngine {
     }
     try {
       const stored = await runWithTenant(tenantOf(req), () =>
-        receiveFile(this.#storage, file.stream, rules, { name, signal, onStored, atMost: lengthOf(req) }),
+        receiveFile(this.#storage, file.stream, rules, { name, signal, atMost: lengthOf(req), onStored }),
       )
       this.#failedAnswers.watch(req, stored)
       return describeFile(this.#storage, stored, object)

@@ -71,6 +71,14 @@ export class Claims {
     await execute(runner, this.#statements.giveBack(keys, this.#lease)).catch(() => {})
   }
 
+  /** @see giveBack */
+  giveFilesBack(runner: QueryRunner, files: readonly StoredFile[]): Promise<void> {
+    return this.giveBack(
+      runner,
+      files.map(file => this.#lineOf(file)),
+    )
+  }
+
   /** For files whose rows are written without them, or gone. @throws ERR_FILE_STALE after a rollback */
   async release(runner: QueryRunner, releases: readonly Release[]): Promise<void> {
     const stands = this.#rollbacks.watch(runner)

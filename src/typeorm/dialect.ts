@@ -16,6 +16,8 @@ export interface Dialect {
   readonly lockFree: string
   /** The start of an INSERT that may be said twice. */
   readonly insert: string
+  /** An INSERT of lines that does nothing where their key exists: how it begins, and how it ends. */
+  readonly insertAbsent: { readonly insert: string; readonly end: string }
   /** What follows an INSERT of lines whose key may exist; the assignments come after it. */
   readonly onDuplicate: string
   /** Whether the ledger has connections of its own, and rows are locked against those of others. */
@@ -34,6 +36,7 @@ const postgres: Dialect = {
   nowOfStatement: 'CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000 AS bigint)',
   lockFree: ' FOR UPDATE SKIP LOCKED',
   insert: 'INSERT INTO',
+  insertAbsent: { insert: 'INSERT INTO', end: ' ON CONFLICT (backend, object_key) DO NOTHING' },
   onDuplicate: 'ON CONFLICT (backend, object_key) DO UPDATE SET',
   ownPool: true,
   claimsAtOnce: 200,
@@ -54,6 +57,7 @@ const mysql: Dialect = {
   nowOfStatement: 'CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)',
   lockFree: ' FOR UPDATE SKIP LOCKED',
   insert: 'INSERT INTO',
+  insertAbsent: { insert: 'INSERT IGNORE INTO', end: '' },
   onDuplicate: 'ON DUPLICATE KEY UPDATE',
   ownPool: true,
   claimsAtOnce: 1,
@@ -69,6 +73,7 @@ const sqlite: Dialect = {
   nowOfStatement: "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
   lockFree: '',
   insert: 'INSERT OR IGNORE INTO',
+  insertAbsent: { insert: 'INSERT OR IGNORE INTO', end: '' },
   onDuplicate: 'ON CONFLICT (backend, object_key) DO UPDATE SET',
   ownPool: false,
   claimsAtOnce: 1,

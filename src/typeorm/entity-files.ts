@@ -9,7 +9,8 @@ import type {
   UpdateEvent,
 } from 'typeorm'
 import type { StoredFile } from '../core/stored-file.js'
-import { fateOf, fateOnRemoval } from './fates.js'
+import type { ConflictInserts } from './conflict-inserts.js'
+import { fateOf, fateOnRemoval } from './fate.js'
 import { isAmong } from './file-line.js'
 import type { FileColumnMetadata } from './file-metadata.js'
 import { type Rollbacks, rolledBack } from './rollbacks.js'
@@ -23,6 +24,7 @@ export interface EntityFilesContext {
   readonly before: Turns
   readonly after: Turns
   readonly statements: StatementClaims
+  readonly conflicts: ConflictInserts
   readonly rollbacks: Rollbacks
   readonly rowLocks: boolean
 }
@@ -71,10 +73,16 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
     if (!this.#isMine(event) || !entity) return undefined
     try {
       for (const column of this.#columns) this.#announce(queryRunner, entity, column, () => true)
+      const insertion = { entity, metadata: this.#metadata, columns: this.#columns }
+      this.#context.conflicts.announce(queryRunner, insertion)
       return undefined
     } catch (error) {
       return Promise.reject(error)
     }
+  }
+
+  afterInsert({ entity, queryRunner, metadata }: InsertEvent<ObjectLiteral>): void {
+    if (this.#isMine({ metadata }) && entity) this.#context.conflicts.forget(queryRunner, entity)
   }
 
   beforeUpdate(event: UpdateEvent<ObjectLiteral>): Promise<void> | undefined {

@@ -2,6 +2,8 @@ import { setImmediate } from 'node:timers/promises'
 import type { QueryRunner } from 'typeorm'
 import type { StoredFile } from '../core/stored-file.js'
 import type { Claims } from './claims.js'
+import type { ConflictInserts } from './conflict-inserts.js'
+import { isAnswer, isDeadlock } from './database-errors.js'
 import type { Dialect } from './dialect.js'
 import { fileTextsIn, withoutFileTexts } from './file-text.js'
 import { type Rollbacks, rolledBack } from './rollbacks.js'
@@ -27,13 +29,15 @@ const MAX_ANNOUNCED = 1000
  */
 export class StatementClaims {
   readonly #claims: Claims
+  readonly #conflicts: ConflictInserts
   readonly #dialect: Dialect
   readonly #rollbacks: Rollbacks
   readonly #watched = new WeakSet<QueryRunner>()
   readonly #announced = new WeakMap<QueryRunner, Map<string, Announcement & { stands: () => boolean }>>()
 
-  constructor(claims: Claims, dialect: Dialect, rollbacks: Rollbacks) {
+  constructor(claims: Claims, conflicts: ConflictInserts, dialect: Dialect, rollbacks: Rollbacks) {
     this.#claims = claims
+    this.#conflicts = conflicts
     this.#dialect = dialect
     this.#rollbacks = rollbacks
   }
@@ -60,13 +64,22 @@ export class StatementClaims {
           this.#rollbacks.note(runner)
         }
         const send = () => query(sql, withoutFileTexts(parameters), ...rest)
-        return this.#run(runner, parameters, send)
+        const insertions = this.#conflicts.in(runner, sql)
+        if (insertions.length === 0) return this.#run(runner, parameters, send)
+        return this.#conflicts.run(runner, insertions, needsClaim =>
+          this.#run(runner, parameters, send, needsClaim),
+        )
       },
     })
   }
 
-  async #run(runner: QueryRunner, parameters: unknown, send: Send): Promise<unknown> {
-    const files = this.#toClaim(runner, parameters)
+  async #run(
+    runner: QueryRunner,
+    parameters: unknown,
+    send: Send,
+    needsClaim: Announcement['needsClaim'] = () => true,
+  ): Promise<unknown> {
+    const files = this.#toClaim(runner, parameters).filter(needsClaim)
     if (files.length === 0) return send()
     const stands = this.#rollbacks.watch(runner)
     const keys = await this.#claims.claim(runner, files)
@@ -95,20 +108,4 @@ export class StatementClaims {
     if (!isAnswer(this.#dialect, error)) return false
     return !(runner.isTransactionActive && (this.#dialect.abortsOnError || isDeadlock(error)))
   }
-}
-
-/** Whether the database itself refused the statement; after a broken connection nobody knows its outcome. */
-function isAnswer(dialect: Dialect, error: unknown): boolean {
-  if (!dialect.ownPool) return true
-  const { severity, sqlState } = driverError(error)
-  return severity !== undefined || sqlState !== undefined
-}
-
-/** InnoDB undoes the whole transaction of a deadlock's victim (error 1213). */
-function isDeadlock(error: unknown): boolean {
-  return driverError(error).errno === 1213
-}
-
-function driverError(error: unknown): Record<string, unknown> {
-  return (error as { driverError?: Record<string, unknown> } | null)?.driverError ?? {}
 }

@@ -1,6 +1,7 @@
 import type { EntitySubscriberInterface, QueryRunner } from 'typeorm'
 import type { Storage } from '../core/storage.js'
 import { Claims } from './claims.js'
+import { ConflictInserts } from './conflict-inserts.js'
 import { EntityFiles } from './entity-files.js'
 import type { FileEntities } from './file-metadata.js'
 import type { LedgerSql } from './ledger-sql.js'
@@ -33,12 +34,14 @@ export function fileKeepers(
   const { ownPool } = sql.dialect
   const rollbacks = new Rollbacks()
   const claims = new Claims(storage, sql, lease, rollbacks, released)
-  const statements = new StatementClaims(claims, sql.dialect, rollbacks)
+  const conflicts = new ConflictInserts(claims, sql.dialect)
+  const statements = new StatementClaims(claims, conflicts, sql.dialect, rollbacks)
   const turns = { shared: !ownPool, rollbacks }
   const context = {
     before: new Turns(turns, async () => {}),
     after: new Turns(turns, (runner, work) => claims.release(runner, work)),
     statements,
+    conflicts,
     rollbacks,
     rowLocks: ownPool,
   }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+export { type CopyFileOptions, copyFile } from './copy-file.js'
 export { discardFile } from './discard-file.js'
 export { type IncomingFile, receiveFile } from './receive-file.js'
 export type { PushStaticOptions, StaticProgress, StaticPush } from './static/push-options.js'

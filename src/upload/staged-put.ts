@@ -29,14 +29,35 @@ export async function putStaged(
   sizeOf: () => number,
   { atMost, ...options }: StagedPutOptions,
 ): Promise<StoredObject> {
+  return putBetweenLines(storage, disk, address, { atMost, signal: options.signal, sizeOf }, staged =>
+    put(disk, address, body, sizeOf, options, staged),
+  )
+}
+
+/** What is known of an object before it is stored. */
+export interface StagedObjectOptions {
+  atMost: number
+  signal: AbortSignal | undefined
+  /** Asked when the object is stored. */
+  sizeOf: () => number
+}
+
+/** {@link putStaged} with a way of one's own to store; a `store` that fails abandons or leaves the line itself. */
+export async function putBetweenLines<T>(
+  storage: Storage,
+  disk: Disk,
+  address: FileAddress,
+  { atMost, signal, sizeOf }: StagedObjectOptions,
+  store: (staged: StagedUpload) => Promise<T>,
+): Promise<T> {
   const { backend, tenant } = address
   const entry = { backend, objectKey: disk.objectKey(address), disk: disk.name, tenant, atMost }
   const staged = await storage.ledgers.of(tenant).stage(entry)
-  const object = await put(disk, address, body, sizeOf, options, staged)
+  const stored = await store(staged)
   try {
-    throwIfAborted(options.signal)
+    throwIfAborted(signal)
     await staged.confirm(sizeOf())
-    return object
+    return stored
   } catch (error) {
     // Complete, but nobody's: the client left, the lease ran out, or the ledger cannot be reached.
     if (await remove(disk, address)) await abandon(staged, disk, address)
@@ -83,7 +104,7 @@ function isSenders(error: unknown): boolean {
 }
 
 /** What led here is what the caller must hear; a line that cannot be taken back goes when its lease runs out. */
-async function abandon(staged: StagedUpload, disk: Disk, address: FileAddress): Promise<void> {
+export async function abandon(staged: StagedUpload, disk: Disk, address: FileAddress): Promise<void> {
   try {
     await staged.abandon()
   } catch (error) {

@@ -256,7 +256,7 @@ describe('a client that sends very slowly', () => {
   it('but without a pause is answered when the whole upload takes too long', async () => {
     const app = await uploadApp({ uploads: { deadline: 0.2 } })
     app.server.requestTimeout = 0
-    const answer = await sendRaw(app.url, { body, chunkSize: 100, delay: 5 })
+    const answer = await sendRaw(app.url, { body, chunkSize: 2_000, delay: 5 })
     expect([answer.status, answer.json.error?.code]).toEqual([408, 'ERR_UPLOAD_TIMEOUT'])
     await expectClean(app)
   })

@@ -28,7 +28,8 @@ export interface RawAnswer {
 export async function sendRaw(url: string, request: RawRequest): Promise<RawAnswer> {
   const { body, length = body.length, chunkSize = body.length, delay = 0, ending = 'answer' } = request
   const { hostname, port } = new URL(url)
-  const socket = connect(Number(port), hostname)
+  // Half open: it goes on sending after the server has closed its side, as clients do that do not listen.
+  const socket = connect({ port: Number(port), host: hostname, allowHalfOpen: true })
   socket.setNoDelay(true)
   socket.on('error', () => {}) // a server may close while we write; `close` follows
   const pieces: Buffer[] = []
@@ -52,6 +53,8 @@ export async function sendRaw(url: string, request: RawRequest): Promise<RawAnsw
   }
   if (length === 'chunked' && ending === 'answer') await write(socket, Buffer.from('0\r\n\r\n'))
   if (ending === 'destroy') socket.destroy()
+  else socket.once('end', () => socket.end())
+  if (socket.readableEnded) socket.end()
   await closed
   return answerIn(Buffer.concat(pieces).toString())
 }

@@ -9,7 +9,7 @@ import type {
 import { StorageError } from '../../core/errors.js'
 import type { StoredFile } from '../../core/stored-file.js'
 import type { Claims } from '../claims.js'
-import { fateOf } from '../fates.js'
+import { fateOf } from '../fate.js'
 import type { FileColumnMetadata, FileEntities } from '../file-metadata.js'
 import type { LedgerSql } from '../ledger-sql.js'
 import type { FileEntity, FilePath } from '../rules-of.js'

@@ -1,7 +1,7 @@
 import type { ObjectLiteral, QueryRunner } from 'typeorm'
 import { StorageError } from '../../core/errors.js'
 import type { StoredFile } from '../../core/stored-file.js'
-import { fateOf } from '../fates.js'
+import { fateOf } from '../fate.js'
 import { isAmong } from '../file-line.js'
 import type { FileColumnMetadata } from '../file-metadata.js'
 import type { StatementClaims } from '../statement-claims.js'

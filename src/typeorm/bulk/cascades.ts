@@ -1,5 +1,5 @@
 import { Brackets, type EntityManager, type EntityMetadata, type ObjectLiteral } from 'typeorm'
-import { fateOnRemoval } from '../fates.js'
+import { fateOnRemoval } from '../fate.js'
 import type { ColumnMetadata, FileColumnMetadata, FileEntities } from '../file-metadata.js'
 import type { Release } from '../work.js'
 import { ALIAS } from './bulk-condition.js'

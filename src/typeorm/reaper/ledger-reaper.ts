@@ -51,7 +51,7 @@ export interface PassEnd {
 export const PASS_DEFAULTS: PassOptions = {
   batchSize: 500,
   concurrency: 8,
-  maxAttempts: 12,
+  maxAttempts: 20,
   tombstone: 86_400_000,
 }
 

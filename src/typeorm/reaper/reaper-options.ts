@@ -8,7 +8,7 @@ export interface ReapOptions {
   batchSize?: number
   /** Deletions at the same time on a backend that cannot delete many objects with one request. Default 8. */
   concurrency?: number
-  /** After so many failures a line is `dead`, and waits for {@link retryDead}. Default 12, which takes about a day. */
+  /** After so many failures a line is `dead`, and waits for {@link retryDead}. Default 20: one to two days. */
   maxAttempts?: number
   /** How long a reaped key waits to be deleted once more, in seconds. Default 86,400: a day. */
   tombstone?: number

@@ -1,7 +1,7 @@
 import type { EntityMetadata } from 'typeorm'
 import type { KeySpace } from '../../core/key.js'
 import type { Storage } from '../../core/storage.js'
-import { fateOf, fateOnRemoval } from '../fates.js'
+import { fateOf, fateOnRemoval } from '../fate.js'
 import type { FileEntities } from '../file-metadata.js'
 import type { LedgerSql } from '../ledger-sql.js'
 import { releaseSet } from '../release-statements.js'
