@@ -51,22 +51,24 @@ export class BlockMemory {
       this.#own.delete(memory)
       this.#reserved--
       this.#budget.release(this.blockSize)
+      this.#budget.recycle(memory)
     } else this.#spare.push(memory)
     this.#wake?.()
   }
 
-  /** The upload is over, and nobody reads any block of it. */
+  /** The upload is over. Only what was given back is used again: a sender that failed may still look at the rest. */
   end(): void {
-    this.#own.clear()
-    this.#spare.length = 0
+    if (this.#reserved === 0) return
     this.#budget.release(this.#reserved * this.blockSize)
     this.#reserved = 0
+    this.#own.clear()
+    for (const memory of this.#spare.splice(0)) this.#budget.recycle(memory)
   }
 
   #make(): Buffer {
-    const made = Buffer.allocUnsafeSlow(this.blockSize)
-    this.#own.add(made.buffer)
-    return made
+    const made = this.#budget.layOut(this.blockSize)
+    this.#own.add(made)
+    return Buffer.from(made, 0, this.blockSize)
   }
 
   async #nextSpare(): Promise<void> {

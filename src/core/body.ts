@@ -14,12 +14,17 @@ export interface BodyOptions {
  * without a listener ends the process. Whoever reads the stream later still gets the error.
  */
 export function takeBody(body: PutBody): void {
-  if (!(body instanceof Uint8Array)) body.on('error', ignore)
+  if (!isInMemory(body)) body.on('error', ignore)
 }
 
 /** Lets go of a body that nobody will read any more. */
 export function endBody(body: PutBody): void {
-  if (!(body instanceof Uint8Array)) body.on('error', ignore).destroy()
+  if (!isInMemory(body)) body.on('error', ignore).destroy()
+}
+
+/** Whether all bytes of a body are there, in one piece or in several: such a body can be read again. */
+export function isInMemory(body: PutBody): body is Uint8Array | readonly Uint8Array[] {
+  return body instanceof Uint8Array || Array.isArray(body)
 }
 
 /**
@@ -56,6 +61,7 @@ async function* counted(body: PutBody, size: number | undefined): AsyncGenerator
 
 async function* chunksOf(body: PutBody): AsyncGenerator<Uint8Array> {
   if (body instanceof Uint8Array) return yield body
+  if (isInMemory(body)) return yield* body
   // Iterating over such a stream would look like an empty file.
   if (body.readableEnded || (body.destroyed && body.errored === null))
     throw aborted('The body was read or closed before the upload.')

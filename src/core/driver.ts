@@ -131,8 +131,8 @@ export interface ObjectEncryption {
   keyId?: string
 }
 
-/** Bytes to store: all of them at once, or a stream that the driver consumes and destroys. */
-export type PutBody = Uint8Array | Readable
+/** Bytes to store: all of them, in one piece or in several, or a stream that the driver consumes and destroys. */
+export type PutBody = Uint8Array | readonly Uint8Array[] | Readable
 
 export interface OperationOptions {
   signal?: AbortSignal

@@ -18,6 +18,9 @@ const STATUS = {
   // Not 507 (RFC 4331, for WebDAV): the client can mend it, and must see the message, which 5xx hides.
   ERR_QUOTA_EXCEEDED: 413,
   ERR_FIELD_UNEXPECTED: 400,
+  ERR_SOURCE_REFUSED: 400,
+  ERR_SOURCE_FAILED: 502,
+  ERR_LIMIT_UNKNOWN: 503,
   ERR_UPLOAD_ABORTED: 400,
   ERR_UPLOAD_TIMEOUT: 408,
   ERR_URL_INVALID: 403,

@@ -15,6 +15,21 @@ export interface StorageEvents {
     type: string
     error?: unknown
   }
+  /**
+   * How far an upload is: at each change of its phase, and every tenth of a second while bytes arrive. Begun before its
+   * first byte is read, so also of files that are refused.
+   */
+  progress: {
+    id: string
+    phase: UploadPhase
+    bytes: number
+    total?: number
+    disk: string
+    tenant: string | null
+    name: string
+    field?: string
+    error?: unknown
+  }
   /** Somebody asked for what belongs to another tenant. Worth an alarm. */
   denied: {
     disk: string
@@ -55,6 +70,12 @@ export interface StorageEvents {
   warning: { code: string; message: string }
 }
 
+/**
+ * Where an upload is: `receiving` bytes; `received` all of them; `stored` by the backend; `confirmed` by the ledger, which
+ * is its good end; or `failed`.
+ */
+export type UploadPhase = 'receiving' | 'received' | 'stored' | 'confirmed' | 'failed'
+
 /** The name of an event. */
 export type StorageEvent = keyof StorageEvents
 
@@ -73,6 +94,11 @@ export function onStorageEvent<E extends StorageEvent>(
   const name = channelName(event)
   diagnosticsChannel.subscribe(name, subscriber)
   return () => void diagnosticsChannel.unsubscribe(name, subscriber)
+}
+
+/** Whether anybody listens: for events that cost something to make. */
+export function hasListeners(event: StorageEvent): boolean {
+  return diagnosticsChannel.channel(channelName(event)).hasSubscribers
 }
 
 /** Publishes an event. A listener that throws does not reach the caller (node reports it as uncaught). */

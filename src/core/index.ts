@@ -5,7 +5,7 @@
  */
 export { throwIfAborted } from './abort.js'
 export { type BackendSource, Backends } from './backends.js'
-export { type BodyOptions, endBody, readBody, takeBody } from './body.js'
+export { type BodyOptions, endBody, isInMemory, readBody, takeBody } from './body.js'
 export { resolveRange } from './byte-range.js'
 export type { CallOptions } from './call-limits.js'
 export type { CdnOptions, CdnSigner } from './cdn.js'
@@ -33,12 +33,13 @@ export type {
   SignUrlOptions,
 } from './driver.js'
 export { StorageError, type StorageErrorCode, type StorageErrorDetails } from './errors.js'
-export { onStorageEvent, type StorageEvent, type StorageEvents } from './events.js'
+export { onStorageEvent, type StorageEvent, type StorageEvents, type UploadPhase } from './events.js'
 export { assertFileName } from './file-name.js'
 export type { DiskEncryption, DiskKeepOptions } from './keep-options.js'
 export { assertListPrefix, assertObjectKey, assertTenantId, SHARED_TENANT, type Tenancy } from './key.js'
 export { type Ledger, nullLedger, type StagedUpload, type StageEntry } from './ledger.js'
 export { LedgerRegistry, type LedgerResolver, type LedgerSlot } from './ledger-registry.js'
+export type { LimitedUpload, MaxSizeOf } from './max-size.js'
 export { acceptsType, type FileRules, type ResolvedRules, resolveRules } from './rules.js'
 export { scopeDriver } from './scoped-driver.js'
 export {

@@ -2,6 +2,7 @@ import type { Disposition } from './content-disposition.js'
 import { StorageError } from './errors.js'
 import { assertPathOfWords } from './key.js'
 import { assertKnownOptions, type OptionNames } from './known-options.js'
+import type { MaxSizeOf } from './max-size.js'
 import { isTypePattern, matchesType } from './media-type.js'
 import { parseSize } from './size.js'
 import { assertDisposition, assertSeconds } from './url-policy.js'
@@ -17,8 +18,16 @@ export interface FileRules {
    * not include active content; write `image/svg+xml` out where you want it.
    */
   accept?: readonly string[]
-  /** The largest file: bytes, or text such as `20mb`. Default: `50mb`, so that no column is without a limit. */
-  maxSize?: number | string
+  /**
+   * What to do with a file whose name or claimed type says something else than its bytes, such as html called
+   * `photo.png`: refuse it, or store it under the type of its bytes. Default: `refuse`.
+   */
+  mismatch?: 'refuse' | 'store'
+  /**
+   * The largest file: bytes, text such as `20mb`, or a function that is asked for each upload. Default: `50mb`, so that
+   * no column is without a limit.
+   */
+  maxSize?: number | string | MaxSizeOf
   /** What to do with a file of no bytes. Default: `refuse`. */
   empty?: 'refuse' | 'accept'
   /** The life of the files' signed URLs in seconds. Default: as rules, disk and storage say. */
@@ -34,8 +43,9 @@ export interface ResolvedRules {
   readonly disk: string
   readonly folder: string
   readonly accept: readonly string[]
+  readonly mismatch: 'refuse' | 'store'
   /** In bytes. */
-  readonly maxSize: number
+  readonly maxSize: number | MaxSizeOf
   readonly empty: 'refuse' | 'accept'
   readonly expiresIn?: number
   readonly disposition?: Disposition
@@ -47,6 +57,7 @@ const RULES: OptionNames<FileRules> = {
   disk: 'known',
   folder: 'known',
   accept: 'known',
+  mismatch: 'known',
   maxSize: 'known',
   empty: 'known',
   expiresIn: 'known',
@@ -62,7 +73,8 @@ const RULES: OptionNames<FileRules> = {
  */
 export function resolveRules(rules: FileRules): ResolvedRules {
   assertKnownOptions('the rules of a file', rules, RULES)
-  const { disk = 'media', folder, accept = ['*/*'], maxSize = DEFAULT_MAX_SIZE, empty = 'refuse' } = rules
+  const { disk = 'media', folder, accept = ['*/*'], maxSize = DEFAULT_MAX_SIZE } = rules
+  const { empty = 'refuse', mismatch = 'refuse' } = rules
   assertPathOfWords(folder, 'folder of a file column')
   if (!Array.isArray(accept) || accept.length === 0 || !accept.every(isTypePattern)) {
     throw new StorageError(
@@ -72,6 +84,8 @@ export function resolveRules(rules: FileRules): ResolvedRules {
   }
   if (empty !== 'refuse' && empty !== 'accept')
     throw new StorageError('ERR_CONFIG', 'empty is "refuse" or "accept".')
+  if (mismatch !== 'refuse' && mismatch !== 'store')
+    throw new StorageError('ERR_CONFIG', 'mismatch is "refuse" or "store".')
   const { expiresIn, disposition, field } = rules
   if (expiresIn !== undefined) assertSeconds(expiresIn)
   assertDisposition(disposition)
@@ -79,7 +93,8 @@ export function resolveRules(rules: FileRules): ResolvedRules {
     disk,
     folder,
     accept: Object.freeze([...accept]),
-    maxSize: parseSize(maxSize),
+    mismatch,
+    maxSize: typeof maxSize === 'function' ? maxSize : parseSize(maxSize),
     empty,
     ...(expiresIn === undefined ? {} : { expiresIn }),
     ...(disposition === undefined ? {} : { disposition }),

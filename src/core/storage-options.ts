@@ -28,7 +28,11 @@ const DISK_OPTIONS: OptionNames<DiskOptions> = {
   encryption: 'known',
 }
 
-const UPLOAD_OPTIONS: OptionNames<UploadOptions> = { idleTimeout: 'known', deadline: 'known' }
+const UPLOAD_OPTIONS: OptionNames<UploadOptions> = {
+  idleTimeout: 'known',
+  deadline: 'known',
+  maxSizeTimeout: 'known',
+}
 
 const URL_OPTIONS: OptionNames<UrlOptions> = { expiresIn: 'known', rules: 'known', maxExpiresIn: 'known' }
 
@@ -93,6 +97,8 @@ export interface UploadOptions {
   idleTimeout?: number
   /** The longest upload in all. Default: 3,600. */
   deadline?: number
+  /** The longest wait for a `maxSize` that is a function. Default: 5. */
+  maxSizeTimeout?: number
 }
 
 /** The longest time that timers can wait, in seconds; a longer one would end at once. */
@@ -101,15 +107,19 @@ const MAX_TIMER = 2_147_483
 /** Fills in the defaults. @throws ERR_CONFIG for a time that is none */
 export function resolveUploads(options: UploadOptions = {}): Readonly<Required<UploadOptions>> {
   assertKnownOptions('uploads', options, UPLOAD_OPTIONS)
-  const { idleTimeout = 30, deadline = 3600 } = options
-  for (const seconds of [idleTimeout, deadline]) {
-    if (seconds > 0 && seconds <= MAX_TIMER) continue
-    throw new StorageError(
-      'ERR_CONFIG',
-      `The times of uploads are seconds, up to ${MAX_TIMER}; got ${seconds}.`,
-    )
-  }
-  return Object.freeze({ idleTimeout, deadline })
+  const { idleTimeout = 30, deadline = 3600, maxSizeTimeout = 5 } = options
+  const uploads = { idleTimeout, deadline, maxSizeTimeout }
+  for (const seconds of Object.values(uploads)) assertUploadTime(seconds)
+  return Object.freeze(uploads)
+}
+
+/** @throws ERR_CONFIG for a time that timers cannot wait */
+export function assertUploadTime(seconds: number): void {
+  if (seconds > 0 && seconds <= MAX_TIMER) return
+  throw new StorageError(
+    'ERR_CONFIG',
+    `The times of uploads are seconds, up to ${MAX_TIMER}; got ${seconds}.`,
+  )
 }
 
 /** @throws ERR_CONFIG for an option that does not exist, and for a disk that is not there: such a rule would never fit */

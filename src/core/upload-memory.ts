@@ -5,6 +5,9 @@ import { parseSize } from './size.js'
 /** Room for twenty parts of the usual 8 MiB. */
 const DEFAULT_LIMIT = 160 * 1024 * 1024
 
+/** Milliseconds without an upload after which memory that was used is let go. */
+const MAX_IDLE = 10_000
+
 /** Milliseconds until an upload that waits for memory is turned away. */
 const MAX_WAIT = 120_000
 
@@ -29,6 +32,9 @@ export class UploadMemory {
   /** In bytes. */
   readonly limit: number
   readonly #line: Waiting[] = []
+  /** Laid out, and used by nobody. Fresh memory costs more time than copying a part into it. */
+  #idle: ArrayBufferLike[] = []
+  #timer: NodeJS.Timeout | undefined
   #used = 0
 
   /**
@@ -94,6 +100,26 @@ export class UploadMemory {
   release(bytes: number): void {
     this.#used -= bytes
     this.#grant()
+  }
+
+  /** Memory for `bytes` that were reserved. What is in it is anybody's. */
+  layOut(bytes: number): ArrayBufferLike {
+    const found = this.#idle.findIndex(({ byteLength }) => byteLength === bytes)
+    return this.#idle.splice(found, found < 0 ? 0 : 1)[0] ?? Buffer.allocUnsafeSlow(bytes).buffer
+  }
+
+  /** Takes memory back that nobody reads any more, for the next upload. */
+  recycle(memory: ArrayBufferLike): void {
+    this.#idle.push(memory)
+    let bytes = this.#used
+    this.#idle = this.#idle.filter(({ byteLength }) => {
+      bytes += byteLength
+      return bytes <= this.limit
+    })
+    this.#timer ??= setTimeout(() => {
+      this.#idle = []
+    }, MAX_IDLE).unref()
+    this.#timer.refresh()
   }
 
   #fits(bytes: number): boolean {

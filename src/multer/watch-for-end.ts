@@ -23,7 +23,8 @@ export function watchForEnd(
   const departure = departureOf(req)
   const onDeparture = () => abort.abort(departure.reason)
   const onLimit = () => {
-    const message = `The file is larger than Multer's limit or the ${rules.maxSize} bytes allowed here.`
+    const own = typeof rules.maxSize === 'number' ? ` or the ${rules.maxSize} bytes allowed here` : ''
+    const message = `The file is larger than Multer's limit${own}.`
     abort.abort(new StorageError('ERR_FILE_TOO_LARGE', message))
   }
   if (departure.aborted) onDeparture()

@@ -31,6 +31,17 @@ export const putCases: DriverCase[] = [
       },
     },
     {
+      name: `a list of buffers with ${what} comes back identical`,
+      async run({ driver, prefix }) {
+        const key = `${prefix}file.bin`
+        const middle = Math.floor(bytes.length / 2)
+        const pieces = [bytes.subarray(0, middle), Buffer.alloc(0), bytes.subarray(middle)]
+        const stored = await driver.put(key, pieces, { ...TEXT, size: bytes.length })
+        assert.equal(stored.size, bytes.length)
+        assert.ok((await readBytes(driver, key)).equals(bytes), 'the bytes differ')
+      },
+    },
+    {
       name: `a stream of unknown length with ${what} comes back identical`,
       async run({ driver, prefix }) {
         const key = `${prefix}file.bin`

@@ -94,6 +94,7 @@ function isSame(one: FileColumnSettings | undefined, other: FileColumnSettings |
     one?.resolve === other?.resolve &&
     one?.maxFiles === other?.maxFiles &&
     JSON.stringify(one?.keeping) === JSON.stringify(other?.keeping) &&
+    one?.rules.maxSize === other?.rules.maxSize && // JSON forgets functions
     JSON.stringify(one?.rules) === JSON.stringify(other?.rules)
   )
 }

@@ -1,32 +1,65 @@
 import { randomUUID } from 'node:crypto'
-import type { Readable } from 'node:stream'
-import { abortError, bodyError } from '../core/abort.js'
+import { Readable } from 'node:stream'
+import { abortError, throwIfAborted, untilAborted } from '../core/abort.js'
+import { isInMemory } from '../core/body.js'
 import { contentDisposition } from '../core/content-disposition.js'
 import type { Disk, StoredObject } from '../core/disk.js'
 import { StorageError } from '../core/errors.js'
 import { publish } from '../core/events.js'
 import { assertFileName } from '../core/file-name.js'
 import { newFileKey } from '../core/key.js'
+import { maxSizeFor } from '../core/max-size.js'
 import { isActiveType } from '../core/media-type.js'
-import { acceptsType, type ResolvedRules } from '../core/rules.js'
+import type { ResolvedRules } from '../core/rules.js'
 import type { Storage } from '../core/storage.js'
+import { assertUploadTime } from '../core/storage-options.js'
 import { type FileAddress, mintStoredFile, type StoredFile } from '../core/stored-file.js'
-import { type Head, readHead } from './head.js'
-import { Meter } from './meter.js'
-import { extensionFor, SNIFF_BYTES, sniffType } from './sniff.js'
+import { tryGetTenant } from '../core/tenant.js'
+import { assertAccepted } from './accepted.js'
+import type { Content } from './content.js'
+import { type Progress, type ProgressSubject, progressOf, type UploadProgress } from './progress.js'
+import { extensionFor, sniffContent } from './sniff.js'
 import { putStaged } from './staged-put.js'
+import { StreamedContent } from './streamed-content.js'
+import { WholeContent } from './whole-content.js'
 
 /** A key is never used twice, so its bytes never change (RFC 8246). */
 const FOR_EVER = 'public, max-age=31536000, immutable'
 
-/** What the sender says of the file. */
+/** What the sender says of the file, and how its upload is watched. */
 export interface IncomingFile {
+  /** As people shall see it; its extension helps to tell text types apart. */
   name: string
+  /** The media type that the sender claims. It decides nothing; a rule may refuse a claim that the bytes belie. */
+  type?: string
+  /** The length that the sender promises, in bytes; another one is ERR_UPLOAD_ABORTED. */
+  size?: number
   /** More bytes than these will not come, for example the Content-Length of the request. Default: nobody knows. */
   atMost?: number
+  /** The form field that it came in, for a `maxSize` that asks for it and for progress. */
+  field?: string
+  /** Ends the upload early; nothing of it stays. */
   signal?: AbortSignal
+  /** The longest pause of the sender, in seconds. Default: that of the storage's `uploads`. */
+  idleTimeout?: number
+  /** The longest upload in all, in seconds. Default: that of the storage's `uploads`. */
+  deadline?: number
+  /** Told how far the upload is, as the event `progress` is. One that throws ends the upload. */
+  onProgress?: (progress: UploadProgress) => void
   /** Told what the backend says of the object, once it is stored for good. */
   onStored?: (object: StoredObject) => void
+}
+
+/** One upload on its way through the pipeline. */
+interface Upload {
+  readonly id: string
+  readonly storage: Storage
+  readonly disk: Disk
+  readonly rules: ResolvedRules
+  readonly incoming: IncomingFile
+  readonly content: Content
+  readonly signal: AbortSignal
+  readonly progress: Progress | undefined
 }
 
 /**
@@ -38,62 +71,113 @@ export interface IncomingFile {
  */
 export async function receiveFile(
   storage: Storage,
-  source: Readable,
+  source: Readable | Uint8Array,
   rules: ResolvedRules,
   incoming: IncomingFile,
 ): Promise<StoredFile> {
   const disk = storage.disk(rules.disk)
   disk.assertWritable()
   assertFileName(incoming.name)
-  const { deadline, idleTimeout } = storage.uploads
-  const meter = new Meter({ maxSize: rules.maxSize, idleTimeout })
+  const { idleTimeout = storage.uploads.idleTimeout, deadline = storage.uploads.deadline } = incoming
+  assertUploadTime(idleTimeout)
+  assertUploadTime(deadline)
   const abort = new AbortController()
-  const release = tie(source, meter, abort, incoming.signal, deadline)
+  const stop = (reason: unknown) => {
+    abort.abort(reason)
+    content.fail(abortError(abort.signal))
+  }
+  const id = randomUUID()
+  const progress = progressOf(aboutUpload(id, source, rules, incoming), incoming.onProgress, stop)
+  const content =
+    source instanceof Readable
+      ? new StreamedContent(source, {
+          idleTimeout,
+          total: incoming.size,
+          onFailure: reason => abort.abort(reason),
+          progress,
+        })
+      : new WholeContent(source, progress)
+  const release = bound(stop, incoming.signal, deadline)
   try {
-    await disk.ready()
-    return await store(storage, disk, rules, incoming, meter, abort.signal)
+    const upload = { id, storage, disk, rules, incoming, content, signal: abort.signal, progress }
+    const file = await store(upload)
+    progress?.tell('confirmed', content.size)
+    throwIfAborted(abort.signal)
+    return file
   } catch (error) {
-    throw firstCause(error, abort.signal)
+    const cause = firstCause(error, abort.signal)
+    progress?.tell('failed', content.size, cause)
+    throw cause
   } finally {
     release()
+    content.release()
   }
 }
 
-async function store(
-  storage: Storage,
-  disk: Disk,
-  rules: ResolvedRules,
-  { name, atMost = rules.maxSize, onStored }: IncomingFile,
-  meter: Meter,
-  signal: AbortSignal,
-): Promise<StoredFile> {
-  const head = await readHead(meter, SNIFF_BYTES)
-  // Never more than that, however large the pieces are: the type must not depend on how a body arrives.
-  const type = await sniffType(head.bytes.subarray(0, SNIFF_BYTES), name)
-  assertAccepted(rules, type, head)
-  const address = disk.address(newFileKey(rules.folder, randomUUID(), extensionFor(type, name)), 'put')
+async function store(upload: Upload): Promise<StoredFile> {
+  const { storage, disk, rules, incoming, content, signal } = upload
+  const { name } = incoming
+  const maxSize = await untilAborted(prepare(upload), signal)
+  content.start(maxSize)
+  const type = await sniffContent(content, name)
+  assertAccepted(rules, type, content, incoming)
+  const address = disk.address(newFileKey(rules.folder, upload.id, extensionFor(type, name)), 'put')
+  const object = await put(upload, address, type, maxSize)
+  const facts = { name, size: content.size, type, sha256: content.sha256(), version: object.version }
+  const file = mintStoredFile({ home: storage, column: rules }, { ...address, ...facts })
+  incoming.onStored?.(object)
+  publish('upload', eventOf(address, content.size, type))
+  return file
+}
+
+/** Opens what is needed before the first byte, and gives the limit in bytes. */
+async function prepare({ storage, disk, rules, incoming, signal }: Upload): Promise<number> {
+  await disk.ready()
+  const of = { tenant: tryGetTenant() ?? null, field: rules.field ?? incoming.field }
+  return maxSizeFor(rules.maxSize, of, { timeout: storage.uploads.maxSizeTimeout, signal })
+}
+
+async function put(
+  upload: Upload,
+  address: FileAddress,
+  type: string,
+  maxSize: number,
+): Promise<StoredObject> {
+  const { storage, disk, incoming, content, signal, progress } = upload
+  const body = await content.body()
+  const size = isInMemory(body) ? content.size : content.total
   try {
-    const object = await putStaged(
+    return await putStaged({
       storage,
       disk,
       address,
-      head.isAll ? head.bytes : meter,
-      () => meter.size,
-      {
-        contentType: type,
-        atMost: head.isAll ? head.bytes.length : Math.min(rules.maxSize, atMost),
-        ...storedHeaders(disk, type, name),
-        signal,
-      },
-    )
-    const facts = { name, size: meter.size, type, sha256: meter.sha256(), version: object.version }
-    const file = mintStoredFile({ home: storage, column: rules }, { ...address, ...facts })
-    onStored?.(object)
-    publish('upload', eventOf(address, meter.size, type))
-    return file
+      body,
+      sizeOf: () => content.size,
+      atMost: size ?? Math.min(maxSize, incoming.atMost ?? maxSize),
+      options: { contentType: type, ...storedHeaders(disk, type, incoming.name), size, signal },
+      onStored: () => progress?.tell('stored', content.size),
+    })
   } catch (error) {
-    publish('upload', { ...eventOf(address, meter.size, type), error: firstCause(error, signal) })
+    publish('upload', { ...eventOf(address, content.size, type), error: firstCause(error, signal) })
     throw error
+  }
+}
+
+function aboutUpload(
+  id: string,
+  source: Readable | Uint8Array,
+  rules: ResolvedRules,
+  { name, size, field }: IncomingFile,
+): ProgressSubject {
+  const total = source instanceof Readable ? size : source.length
+  const of = rules.field ?? field
+  return {
+    id,
+    disk: rules.disk,
+    tenant: tryGetTenant() ?? null,
+    name,
+    ...(total === undefined ? {} : { total }),
+    ...(of === undefined ? {} : { field: of }),
   }
 }
 
@@ -102,54 +186,23 @@ function firstCause(error: unknown, signal: AbortSignal): unknown {
   return signal.aborted ? abortError(signal) : error
 }
 
-/** Joins source, meter and the bounds of time; gives the function that takes them apart again. */
-function tie(
-  source: Readable,
-  meter: Meter,
-  abort: AbortController,
+/** Ends an upload by its signal and its deadline; gives the function that ends the watch. */
+function bound(
+  stop: (reason: unknown) => void,
   signal: AbortSignal | undefined,
   deadline: number,
 ): () => void {
-  const stop = (reason: unknown) => {
-    abort.abort(reason)
-    meter.destroy(abortError(abort.signal))
-  }
-  const onSourceError = (error: Error) => stop(bodyError(error))
-  const onSourceClose = () => {
-    if (!source.readableEnded) stop(bodyError(source.errored ?? new Error('closed before its end')))
-  }
   const onSignal = () => stop(signal?.reason)
   const timer = setTimeout(
     () => stop(new StorageError('ERR_UPLOAD_TIMEOUT', `The upload took longer than ${deadline} seconds.`)),
     deadline * 1000,
   )
-  // The meter's own verdicts (limit, idle sender) end the backend's work as well. A backend that fails also
-  // destroys the meter, with errors of its own; those must not pass for the sender's.
-  meter.on('error', error => {
-    if (error === meter.verdict) abort.abort(error)
-  })
-  source.on('error', onSourceError).once('close', onSourceClose)
   signal?.addEventListener('abort', onSignal, { once: true })
   if (signal?.aborted) onSignal()
-  else if (source.destroyed && !source.readableEnded) onSourceClose()
-  else source.pipe(meter)
   return () => {
     clearTimeout(timer)
     signal?.removeEventListener('abort', onSignal)
-    source.unpipe(meter).off('error', onSourceError).off('close', onSourceClose)
-    meter.destroy()
   }
-}
-
-function assertAccepted(rules: ResolvedRules, type: string, head: Head): void {
-  if (head.isAll && head.bytes.length === 0 && rules.empty === 'refuse') {
-    throw new StorageError('ERR_FILE_EMPTY', 'The file is empty.')
-  }
-  if (acceptsType(rules, type)) return
-  throw new StorageError(
-    'ERR_FILE_TYPE',
-    `This is a file of type ${type}. Accepted here: ${rules.accept.join(', ')}.`,
-  )
 }
 
 /** A public address overrides no header, so what must hold for it is stored with the object. */

@@ -1,6 +1,9 @@
+import { isUtf8 as isWholeUtf8 } from 'node:buffer'
 import { fileTypeFromBuffer } from 'file-type'
 import mimeTypes from 'mime-types'
+import type { Content } from './content.js'
 import { isUtf16, sniffMarkup } from './markup.js'
+import { plainMagic } from './plain-magic.js'
 
 /** How many bytes at the start of a file decide on its type. */
 export const SNIFF_BYTES = 64 * 1024
@@ -34,6 +37,16 @@ const TEXT_TYPES: ReadonlySet<string> = new Set([
   'application/graphql',
 ])
 
+/** How many of them decide where its magic number leaves no doubt. */
+const PLAIN_BYTES = 4096
+
+/** The type of what arrives, as {@link sniffType} gives it; of most pictures and of PDF as soon as they begin. */
+export async function sniffContent(content: Content, name: string): Promise<string> {
+  const plain = plainMagic(await content.head(PLAIN_BYTES))
+  // Never more than that, however large the pieces are: the type must not depend on how a body arrives.
+  return plain ?? sniffType(await content.head(SNIFF_BYTES), name)
+}
+
 /**
  * The type of a file, from its bytes: what the client claims does not count. The extension decides only among
  * types that the bytes allow.
@@ -43,7 +56,7 @@ const TEXT_TYPES: ReadonlySet<string> = new Set([
  */
 export async function sniffType(head: Buffer, name: string): Promise<string> {
   const extension = extensionOf(name)
-  const magic = await sniffMagic(head)
+  const magic = plainMagic(head.subarray(0, PLAIN_BYTES)) ?? (await sniffMagic(head))
   if (magic !== undefined) return resolveContainer(magic, head, extension)
   return sniffMarkup(head) ?? sniffText(head, extension) ?? UNKNOWN_TYPE
 }
@@ -64,7 +77,8 @@ export function extensionFor(type: string, name: string): string {
   return fits ? own : mimeTypes.extension(type) || 'bin'
 }
 
-function extensionOf(name: string): string {
+/** Of a file's name, in small letters and without its dot; empty where there is none. */
+export function extensionOf(name: string): string {
   const dot = name.lastIndexOf('.')
   return dot < 0 ? '' : name.slice(dot + 1).toLowerCase()
 }
@@ -87,12 +101,13 @@ function isTextType(type: string): boolean {
 }
 
 function isUtf8(head: Buffer): boolean {
-  if (head.includes(0)) return false
-  try {
-    // `stream` forgives a character that is cut at the end of the head.
-    new TextDecoder('utf-8', { fatal: true }).decode(head, { stream: head.length >= SNIFF_BYTES })
-    return true
-  } catch {
-    return false
-  }
+  return !head.includes(0) && isWholeUtf8(head.length >= SNIFF_BYTES ? withoutCutCharacter(head) : head)
+}
+
+/** A character that is cut at the end of the head is no fault of the file (RFC 3629, section 3). */
+function withoutCutCharacter(head: Buffer): Buffer {
+  const last = head.findLastIndex(byte => (byte & 0xc0) !== 0x80)
+  const lead = head[last] ?? 0
+  const length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1
+  return last + length > head.length ? head.subarray(0, last) : head
 }

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
-import { throwIfAborted } from '../core/abort.js'
+import { throwIfAborted, untilAborted } from '../core/abort.js'
+import { isInMemory } from '../core/body.js'
 import type { Disk, StoredObject } from '../core/disk.js'
 import type { PutBody, PutOptions } from '../core/driver.js'
 import { StorageError } from '../core/errors.js'
@@ -8,30 +9,35 @@ import type { StagedUpload } from '../core/ledger.js'
 import type { Storage } from '../core/storage.js'
 import type { FileAddress } from '../core/stored-file.js'
 
-/** How {@link putStaged} stores. */
-export interface StagedPutOptions extends PutOptions {
+/** How long a driver may take to clean up after an abort, in milliseconds. */
+const CLEAN_UP_TIME = 60_000
+
+/** One object on its way to its backend. */
+export interface StagedPut {
+  readonly storage: Storage
+  readonly disk: Disk
+  readonly address: FileAddress
+  readonly body: PutBody
+  /** How many bytes the body had, to be asked when it has ended. */
+  readonly sizeOf: () => number
   /** The most bytes that the body can have; a quota sets them aside. */
-  atMost: number
+  readonly atMost: number
+  readonly options: PutOptions & { readonly signal: AbortSignal }
+  /** Told when the backend has the object. */
+  readonly onStored: () => void
 }
 
 /**
  * Stores one object between two lines of the ledger: pending before its first byte, confirmed after the
  * backend's answer. Whatever happens in between, the object is known to the ledger or gone.
  *
- * @param sizeOf how many bytes the body had, to be asked when it has ended
  * @returns what the backend says of the object
  */
-export async function putStaged(
-  storage: Storage,
-  disk: Disk,
-  address: FileAddress,
-  body: PutBody,
-  sizeOf: () => number,
-  { atMost, ...options }: StagedPutOptions,
-): Promise<StoredObject> {
-  return putBetweenLines(storage, disk, address, { atMost, signal: options.signal, sizeOf }, staged =>
-    put(disk, address, body, sizeOf, options, staged),
-  )
+export async function putStaged(upload: StagedPut): Promise<StoredObject> {
+  const { storage, disk, address, sizeOf, atMost, onStored } = upload
+  const { signal } = upload.options
+  const staging = { atMost, signal, sizeOf, onStored }
+  return putBetweenLines(storage, disk, address, staging, staged => put(upload, staged))
 }
 
 /** What is known of an object before it is stored. */
@@ -40,6 +46,8 @@ export interface StagedObjectOptions {
   signal: AbortSignal | undefined
   /** Asked when the object is stored. */
   sizeOf: () => number
+  /** Told when the backend has the object. */
+  onStored?: () => void
 }
 
 /** {@link putStaged} with a way of one's own to store; a `store` that fails abandons or leaves the line itself. */
@@ -47,7 +55,7 @@ export async function putBetweenLines<T>(
   storage: Storage,
   disk: Disk,
   address: FileAddress,
-  { atMost, signal, sizeOf }: StagedObjectOptions,
+  { atMost, signal, sizeOf, onStored }: StagedObjectOptions,
   store: (staged: StagedUpload) => Promise<T>,
 ): Promise<T> {
   const { backend, tenant } = address
@@ -55,6 +63,7 @@ export async function putBetweenLines<T>(
   const staged = await storage.ledgers.of(tenant).stage(entry)
   const stored = await store(staged)
   try {
+    onStored?.()
     throwIfAborted(signal)
     await staged.confirm(sizeOf())
     return stored
@@ -67,21 +76,16 @@ export async function putBetweenLines<T>(
 }
 
 async function put(
-  disk: Disk,
-  address: FileAddress,
-  body: PutBody,
-  sizeOf: () => number,
-  options: PutOptions,
+  { disk, address, body, sizeOf, options }: StagedPut,
   staged: StagedUpload,
 ): Promise<StoredObject> {
   let isSent = false
   try {
     throwIfAborted(options.signal)
-    isSent = body instanceof Uint8Array
-    const object = await disk.put(address, body, {
-      ...options,
-      onMultipart: id => staged.recordMultipart(id),
-    })
+    isSent = isInMemory(body)
+    const onMultipart = (id: string) => staged.recordMultipart(id)
+    const putting = disk.put(address, body, { ...options, onMultipart })
+    const object = await settledSoon(putting, options.signal)
     if (object.size === sizeOf()) return object
     throw new StorageError('ERR_BACKEND', `The backend stored ${object.size} of ${sizeOf()} bytes.`, {
       backend: address.backend,
@@ -95,6 +99,31 @@ async function put(
     else staged.leave()
     throw error
   }
+}
+
+/**
+ * A driver that hears an abort gives up and cleans up, which may take a few requests. One that never answers must not
+ * keep the lease alive for ever: its line is left to run out, and its key is looked after then.
+ */
+async function settledSoon<T>(putting: Promise<T>, signal: AbortSignal): Promise<T> {
+  const overdue = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  const onAbort = () => {
+    timer = setTimeout(() => overdue.abort(unheard()), CLEAN_UP_TIME)
+  }
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await untilAborted(putting, overdue.signal)
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+function unheard(): StorageError {
+  return new StorageError('ERR_BACKEND_TIMEOUT', 'The storage did not end an upload that was given up.', {
+    operation: 'put',
+  })
 }
 
 /** Whether an upload failed by its sender, so that the backend never had a whole object. */

@@ -30,23 +30,18 @@ export async function storeFile(
   rules: FileRules,
   options: StoreFileOptions,
 ): Promise<StoredFile> {
-  const source = toStream(body)
+  if (body instanceof Uint8Array) return receiveFile(storage, body, resolveRules(rules), options)
+  if (!(body instanceof Readable))
+    throw new StorageError('ERR_CONFIG', 'storeFile takes a Buffer, a Uint8Array or a Readable stream.')
   // For what may still fail in it when nobody reads it any more, such as the opening of a missing file.
-  source.on('error', ignore)
+  body.on('error', ignore)
   try {
-    const atMost = body instanceof Uint8Array ? body.length : undefined
-    return await receiveFile(storage, source, resolveRules(rules), { ...options, atMost })
+    return await receiveFile(storage, body, resolveRules(rules), options)
   } finally {
-    source.destroy()
-    if (source.closed) source.off('error', ignore)
-    else source.once('close', () => source.off('error', ignore))
+    body.destroy()
+    if (body.closed) body.off('error', ignore)
+    else body.once('close', () => body.off('error', ignore))
   }
 }
 
 function ignore(): void {}
-
-function toStream(body: Uint8Array | Readable): Readable {
-  if (body instanceof Readable) return body
-  if (body instanceof Uint8Array) return Readable.from([body], { objectMode: false })
-  throw new StorageError('ERR_CONFIG', 'storeFile takes a Buffer, a Uint8Array or a Readable stream.')
-}

@@ -11,6 +11,7 @@ describe('rules', () => {
       disk: 'media',
       folder: 'order_files',
       accept: ['*/*'],
+      mismatch: 'refuse',
       maxSize: 50 * 1024 * 1024,
       empty: 'refuse',
     })
@@ -35,6 +36,7 @@ describe('rules', () => {
     ['with a size that is none', { folder: 'f', maxSize: 'big' }],
     ['without a limit', { folder: 'f', maxSize: Number.POSITIVE_INFINITY }],
     ['with an answer to empty files that is none', { folder: 'f', empty: 'refused' }],
+    ['with an answer to a wrong name that is none', { folder: 'f', mismatch: 'ignore' }],
   ])('are refused %s', (_, rules) => {
     expect(thrownCode(() => resolveRules(rules as FileRules))).toBe('ERR_CONFIG')
   })

@@ -183,12 +183,12 @@ describe('a form whose parts are odd', () => {
 
   it('with the same file field twice gives both files, each with its bytes', async () => {
     const { app, json } = await answerTo({
-      body: Buffer.concat([pdf('a', 'x.pdf'), pdf('a', 'x.pdf', PNG), LAST]),
+      body: Buffer.concat([pdf('a', 'x.pdf'), pdf('a', 'x.png', PNG), LAST]),
     })
     const files = json.files as Express.Multer.File[]
     expect(files.map(each => [each.originalname, each.mimetype, each.size])).toEqual([
       ['x.pdf', 'application/pdf', PDF.length],
-      ['x.pdf', 'image/png', PNG.length],
+      ['x.png', 'image/png', PNG.length],
     ])
     expect(new Set(await app.keys()).size).toBe(2)
   })

@@ -16,7 +16,8 @@ const BIG = padded('%PDF-1.4\n', 400_000)
 
 describe('a file that is uploaded', () => {
   it('by single() is on req.file, as it truly is', async () => {
-    const app = await uploadApp({ route: upload => upload.single('doc') })
+    const rules = { folder: 'files', mismatch: 'store' } as const
+    const app = await uploadApp({ rules, route: upload => upload.single('doc') })
     const response = await app.send([
       file('doc', 'report.txt', PDF, 'text/html'),
       { name: 'note', body: 'hi' },

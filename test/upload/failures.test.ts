@@ -256,7 +256,7 @@ describe('the ledger', () => {
     }
   })
 
-  it('is told backend, object key, disk and tenant', async () => {
+  it('is told backend, object key, disk, tenant and size', async () => {
     const { ledger, store } = setUp()
     const stage = vi.spyOn(ledger, 'stage')
     const { key } = await store(PDF)
@@ -265,6 +265,7 @@ describe('the ledger', () => {
       objectKey: `media/acme/${key}`,
       disk: 'media',
       tenant: 'acme',
+      atMost: PDF.length,
     })
   })
 

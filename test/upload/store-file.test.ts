@@ -52,7 +52,7 @@ describe('storeFile stores', () => {
   })
 
   it('under the tenant, the folder and a new name with the extension of the type', async () => {
-    const { file, keys } = await stored(PDF, {}, { name: 'report.exe' })
+    const { file, keys } = await stored(PDF, { mismatch: 'store' }, { name: 'report.exe' })
     expect(file).toMatchObject({ disk: 'media', backend: 'memory', tenant: 'acme', type: 'application/pdf' })
     expect(file.key).toMatch(/^files\/[0-9a-f-]{36}\.pdf$/)
     expect(keys).toEqual([`media/acme/${file.key}`])
@@ -188,7 +188,9 @@ describe('where a file may go', () => {
     expect(await errorOf(stored(PDF, { disk: 'shared' }))).toMatchObject({ code: 'ERR_SYSTEM_REQUIRED' })
     const driver = new MemoryDriver()
     const rules = { ...RULES, disk: 'shared' }
-    const file = await runAsSystem('test', () => storeFile(storageOver(driver), PDF, rules, NAME))
+    const file = await runAsSystem('test', () =>
+      storeFile(storageOver(driver), PDF, rules, { name: 'a.pdf' }),
+    )
     expect(file.tenant).toBe('shared')
     expect(await keysOf(driver)).toEqual([`media/shared/${file.key}`])
   })
@@ -249,7 +251,7 @@ describe('what is stored with the object', () => {
 describe('events', () => {
   it('tell of a stored file', async () => {
     const uploads = eventsOf('upload')
-    const { file } = await stored(PDF)
+    const { file } = await stored(PDF, {}, { name: 'a.pdf' })
     const { disk, backend, tenant, key, size, type } = file
     expect(uploads).toEqual([{ disk, backend, tenant, key, size, type }])
   })
@@ -260,7 +262,7 @@ describe('events', () => {
     const abort = new AbortController()
     driver.after = () => abort.abort(new Error('enough'))
     const failing = asAcme(() =>
-      storeFile(storageOver(driver), PDF, RULES, { ...NAME, signal: abort.signal }),
+      storeFile(storageOver(driver), PDF, RULES, { name: 'a.pdf', signal: abort.signal }),
     )
     const error = await errorOf(failing)
     expect(uploads).toEqual([expect.objectContaining({ tenant: 'acme', type: 'application/pdf', error })])

@@ -1,4 +1,5 @@
 import type { HttpAnswer } from './http-exchange.js'
+import { decodeText } from './multipart-xml.js'
 import { LOGGABLE } from './s3-errors.js'
 
 /**
@@ -27,10 +28,4 @@ function elementsOf(xml: string): Record<string, string> {
     if (LOGGABLE.has(name)) elements[name] = decodeText(text)
   }
   return elements
-}
-
-const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }
-
-function decodeText(text: string): string {
-  return text.replace(/&(amp|lt|gt|quot|apos);/g, (_all, name: string) => ENTITIES[name] ?? '')
 }

@@ -3,6 +3,7 @@ import { HttpSender } from './http-sender.js'
 import type { S3Calls } from './s3-calls.js'
 import { SdkSender } from './sdk-sender.js'
 import type { Sender } from './sender.js'
+import { SignedRequests } from './signed-requests.js'
 import type { WarmCredentials } from './warm-credentials.js'
 
 /**
@@ -20,7 +21,7 @@ export async function chooseSender(
   const checksum = calculation === 'WHEN_SUPPORTED' ? 'crc32' : undefined
   if (transport === 'own' && home.address.authScheme === 'sigv4') {
     const agent = await agentOf(client, home.address.origin.startsWith('https:') ? 'https:' : 'http:')
-    if (agent !== undefined) return new HttpSender({ calls, credentials, agent, checksum })
+    if (agent !== undefined) return new HttpSender(new SignedRequests(calls, credentials, agent), checksum)
   }
   return new SdkSender(checksum)
 }

@@ -9,7 +9,7 @@ export const UNSIGNED_PAYLOAD = 'UNSIGNED-PAYLOAD'
 
 /** A request as it is signed. */
 export interface UnsignedRequest {
-  readonly method: 'PUT'
+  readonly method: 'PUT' | 'POST' | 'HEAD'
   /** Encoded, with the address's prefix in front. */
   readonly path: string
   /** Encoded, sorted by name, without a question mark; empty where there is none. */

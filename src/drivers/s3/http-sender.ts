@@ -1,173 +1,108 @@
-import { createHash } from 'node:crypto'
-import type { Agent } from 'node:http'
 import type { Block } from '../../core/block.js'
 import { StorageError } from '../../core/errors.js'
-import { encodeKey, encodeUri } from '../../core/uri.js'
+import { encodeUri } from '../../core/uri.js'
 import { AnswerError } from './answer-error.js'
-import type { BucketAddress } from './bucket-address.js'
-import { HeaderSigner, UNSIGNED_PAYLOAD } from './header-signer.js'
-import { type Destination, exchange, type HttpAnswer } from './http-exchange.js'
-import type { S3Calls } from './s3-calls.js'
-import { encodeCrc32, type Part, type Sender, type StoredObject, type StoredPart } from './sender.js'
+import type { HttpAnswer } from './http-exchange.js'
+import { completionOf, elementOf } from './multipart-xml.js'
+import {
+  assertUploadId,
+  encodeCrc32,
+  type Part,
+  type Sender,
+  type StoredObject,
+  type StoredPart,
+} from './sender.js'
+import type { SignedRequests } from './signed-requests.js'
 import type { UploadTarget } from './upload-target.js'
-import type { ExpiringCredentials, WarmCredentials } from './warm-credentials.js'
-
-/** What an {@link HttpSender} works with. */
-export interface HttpSenderParts {
-  readonly calls: S3Calls
-  readonly credentials: WarmCredentials
-  readonly agent: Agent
-  readonly checksum: 'crc32' | undefined
-}
-
-/** What one set of credentials at one address signs and sends with. */
-interface Line {
-  readonly address: BucketAddress
-  readonly credentials: ExpiringCredentials
-  readonly signer: HeaderSigner
-  readonly destination: Destination
-}
-
-interface Upload {
-  readonly target: UploadTarget
-  readonly query: string
-  readonly headers: Readonly<Record<string, string | undefined>>
-  readonly block: Block
-}
-
-/** The kernel takes some megabytes at once; a slow line then shows no progress for as long as they take. */
-const KERNEL_BUFFER = 4 * 1024 * 1024
 
 /** Sends with requests of our own, which take a fraction of the CPU time that the SDK's do. */
 export class HttpSender implements Sender {
   readonly checksum?: 'crc32'
-  readonly #calls: S3Calls
-  readonly #credentials: WarmCredentials
-  readonly #agent: Agent
-  #line: Line | undefined
+  readonly #requests: SignedRequests
 
-  constructor({ calls, credentials, agent, checksum }: HttpSenderParts) {
-    this.#calls = calls
-    this.#credentials = credentials
-    this.#agent = agent
+  constructor(requests: SignedRequests, checksum: 'crc32' | undefined) {
+    this.#requests = requests
     this.checksum = checksum
   }
 
-  async putObject(target: UploadTarget, block: Block): Promise<StoredObject> {
-    const headers = { ...target.httpHeaders, ...checksumOf(block) }
-    const { etag, 'x-amz-version-id': version } = (await this.#run({ target, query: '', headers, block }))
-      .headers
-    return { etag, version: typeof version === 'string' ? version : undefined }
+  putObject({ call, key, httpHeaders, createOnly }: UploadTarget, body: Block): Promise<StoredObject> {
+    const condition = createOnly ? { 'if-none-match': '*' } : {}
+    const headers = { ...httpHeaders, ...condition, 'x-amz-checksum-crc32': crc32Of(body) }
+    const request = { method: 'PUT', key, headers, body } as const
+    return this.#requests.run({ ...call, bytes: body.length }, request, answer => ({
+      etag: etagOf(answer, key),
+      version: versionOf(answer),
+    }))
   }
 
-  async uploadPart(target: UploadTarget, { uploadId, number, block }: Part): Promise<StoredPart> {
+  createUpload(target: UploadTarget): Promise<string> {
+    const { key, httpHeaders } = target
+    const algorithm = this.checksum === 'crc32' ? 'CRC32' : undefined
+    const headers = { ...httpHeaders, 'x-amz-checksum-algorithm': algorithm }
+    const request = { method: 'POST', key, query: 'uploads=', headers } as const
+    return this.#requests.run({ operation: 'put', key }, request, ({ body }) =>
+      assertUploadId(elementOf(body, 'UploadId'), target),
+    )
+  }
+
+  uploadPart({ call, key }: UploadTarget, { uploadId, number, block }: Part): Promise<StoredPart> {
+    const crc32 = crc32Of(block)
     const query = `partNumber=${number}&uploadId=${encodeUri(uploadId)}`
-    const headers = checksumOf(block)
-    const { headers: answered } = await this.#run({ target, query, headers, block })
-    const crc32 = headers['x-amz-checksum-crc32']
-    return {
+    const headers = { 'x-amz-checksum-crc32': crc32 }
+    const request = { method: 'PUT', key, query, headers, body: block } as const
+    return this.#requests.run({ ...call, bytes: block.length }, request, answer => ({
       PartNumber: number,
-      ETag: answered.etag,
+      ETag: etagOf(answer, key),
       ...(crc32 === undefined ? {} : { ChecksumCRC32: crc32 }),
-    }
+    }))
   }
 
-  #run(upload: Upload): Promise<HttpAnswer> {
-    const call = { ...upload.target.call, bytes: upload.block.length }
-    return this.#calls.runDirect(call, signal => this.#send(upload, signal))
+  completeUpload(
+    { call, key, createOnly }: UploadTarget,
+    uploadId: string,
+    parts: readonly StoredPart[],
+  ): Promise<StoredObject> {
+    const bytes = Buffer.from(completionOf(parts))
+    const request = {
+      method: 'POST',
+      key,
+      query: `uploadId=${encodeUri(uploadId)}`,
+      headers: { 'content-type': 'application/xml', 'if-none-match': createOnly ? '*' : undefined },
+      body: { chunks: [bytes], length: bytes.length },
+    } as const
+    return this.#requests.run({ ...call, slow: true }, request, answer => {
+      assertCompleted(answer, key)
+      return { etag: elementOf(answer.body, 'ETag'), version: versionOf(answer) }
+    })
   }
 
-  /** Sends, and once more by the clock of the server where ours is wrong. */
-  async #send(upload: Upload, signal: AbortSignal): Promise<HttpAnswer> {
-    try {
-      return await this.#sendOnce(upload, signal)
-    } catch (error) {
-      if (!(error instanceof AnswerError && this.#setClock(error))) throw error
-      return this.#sendOnce(upload, signal)
-    }
-  }
-
-  async #sendOnce({ target, query, headers, block }: Upload, signal: AbortSignal): Promise<HttpAnswer> {
-    const { address, signer, destination } = this.#lineFor(await this.#credentials.fresh())
-    const path = address.pathPrefix + encodeKey(target.key)
-    const signed = signer.sign(
-      {
-        method: 'PUT',
-        path,
-        query,
-        headers: { ...headers, 'content-length': `${block.length}` },
-        payload: this.#payloadOf(block, destination),
-      },
-      Date.now() + this.#calls.client.config.systemClockOffset,
-    )
-    const answer = await exchange(
-      destination,
-      {
-        method: 'PUT',
-        path: query === '' ? path : `${path}?${query}`,
-        headers: signed,
-        chunks: block.chunks,
-        idleTimeout: this.#calls.requestTime({
-          operation: 'put',
-          bytes: Math.min(block.length, KERNEL_BUFFER),
-        }),
-      },
-      signal,
-    )
-    if (!isSuccess(answer)) throw new AnswerError(answer)
-    assertS3(answer, target.key)
-    return answer
-  }
-
-  /**
-   * TLS protects the body on its way, and a checksum tells the server of bytes that changed. A body that has neither
-   * is hashed for the signature.
-   */
-  #payloadOf({ chunks, crc32 }: Block, { protocol }: Destination): string {
-    if (protocol === 'https:' || crc32 !== undefined) return UNSIGNED_PAYLOAD
-    const hash = createHash('sha256')
-    for (const chunk of chunks) hash.update(chunk)
-    return hash.digest('hex')
-  }
-
-  /** Whether the server told its time. The SDK keeps its own correction there, so each learns from the other. */
-  #setClock({ name, $response }: AnswerError): boolean {
-    const date = Date.parse($response.headers.date ?? '')
-    if (name !== 'RequestTimeTooSkewed' || Number.isNaN(date)) return false
-    this.#calls.client.config.systemClockOffset = date - Date.now()
-    return true
-  }
-
-  #lineFor(credentials: ExpiringCredentials): Line {
-    const { address } = this.#calls.home
-    if (this.#line?.credentials === credentials && this.#line.address === address) return this.#line
-    const { protocol, hostname, port } = new URL(address.origin)
-    this.#line = {
-      address,
-      credentials,
-      signer: new HeaderSigner(address, credentials),
-      destination: {
-        protocol: protocol === 'https:' ? 'https:' : 'http:',
-        hostname: hostname.replace(/^\[|\]$/g, ''),
-        port,
-        agent: this.#agent,
-      },
-    }
-    return this.#line
+  async look({ call, key }: UploadTarget): Promise<unknown> {
+    return this.#requests.run(call, { method: 'HEAD', key }, ({ headers }) => headers)
   }
 }
 
-function checksumOf({ crc32 }: Block): { 'x-amz-checksum-crc32'?: string } {
-  return crc32 === undefined ? {} : { 'x-amz-checksum-crc32': encodeCrc32(crc32) }
+function crc32Of({ crc32 }: Block): string | undefined {
+  return crc32 === undefined ? undefined : encodeCrc32(crc32)
 }
 
-function isSuccess({ status }: HttpAnswer): boolean {
-  return status >= 200 && status < 300
+function versionOf({ headers }: HttpAnswer): string | undefined {
+  const version = headers['x-amz-version-id']
+  return typeof version === 'string' ? version : undefined
 }
 
-/** A web server, a proxy or a captive portal may well answer 200 to a PUT; S3 names what it stored. */
-function assertS3({ headers }: HttpAnswer, key: string): void {
-  if (headers.etag !== undefined) return
+function etagOf({ headers }: HttpAnswer, key: string): string {
+  if (headers.etag !== undefined) return headers.etag
+  throw notS3(key)
+}
+
+/** The answer begins before the work is done, so its status says nothing yet ("CompleteMultipartUpload"). */
+function assertCompleted(answer: HttpAnswer, key: string): void {
+  if (answer.body.includes('<CompleteMultipartUploadResult')) return
+  throw answer.body.includes('<Error>') ? new AnswerError({ ...answer, status: 503 }) : notS3(key)
+}
+
+/** A web server, a proxy or a captive portal may well answer 200 to anything. */
+function notS3(key: string): StorageError {
   const message = 'The storage did not answer as S3 does: check the endpoint, and what lies between.'
-  throw new StorageError('ERR_BACKEND', message, { operation: 'put', key })
+  return new StorageError('ERR_BACKEND', message, { operation: 'put', key })
 }

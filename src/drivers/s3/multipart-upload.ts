@@ -1,10 +1,6 @@
-import {
-  AbortMultipartUploadCommand,
-  CompleteMultipartUploadCommand,
-  CreateMultipartUploadCommand,
-  ListPartsCommand,
-} from '@aws-sdk/client-s3'
+import { AbortMultipartUploadCommand, ListPartsCommand } from '@aws-sdk/client-s3'
 import { untilAborted } from '../../core/abort.js'
+import { assertAbsent } from '../../core/assert-absent.js'
 import type { Block } from '../../core/block.js'
 import type { BlockMemory } from '../../core/block-memory.js'
 import type { PutResult } from '../../core/driver.js'
@@ -49,12 +45,12 @@ export class MultipartUpload {
   async run(first: Block, blocks: AsyncGenerator<Block, undefined>): Promise<PutResult> {
     // Ceph ignores If-None-Match on CompleteMultipartUpload. Looking twice leaves a gap there in which two uploads
     // to one key can both win; single requests have none, and keys of uploads are random.
-    if (this.#target.createOnly) await this.#target.assertAbsent()
+    await this.#assertAbsent()
     this.#id = await this.#create()
     try {
       await this.#announce()
       await this.#sendAll(first, blocks)
-      if (this.#target.createOnly) await this.#target.assertAbsent()
+      await this.#assertAbsent()
     } catch (error) {
       await this.#abandon(error)
       throw error
@@ -62,22 +58,15 @@ export class MultipartUpload {
     return this.#complete()
   }
 
+  /** @throws ERR_FILE_EXISTS for a create-only upload whose key is taken */
+  async #assertAbsent(): Promise<void> {
+    const { createOnly, key } = this.#target
+    if (createOnly) await assertAbsent(() => this.#sender.look(this.#target), { operation: 'put', key })
+  }
+
   async #create(): Promise<string> {
-    const { calls, key, signal, address, headers } = this.#target
-    // Said beforehand: S3 then asks for the checksum of every part, here and at the end.
-    const checksum = this.#sender.checksum === 'crc32' ? ({ ChecksumAlgorithm: 'CRC32' } as const) : {}
-    // Not ended by the signal: an upload that was begun and whose id nobody knows can be aborted by nobody.
-    const created = calls.run({ operation: 'put', key }, async http => {
-      const { UploadId } = await calls.client.send(
-        new CreateMultipartUploadCommand({ ...address, ...headers, ...checksum }),
-        http,
-      )
-      if (UploadId) return UploadId
-      throw new StorageError('ERR_BACKEND', 'The storage began a multipart upload without an id.', {
-        operation: 'put',
-        key,
-      })
-    })
+    const { signal } = this.#target
+    const created = this.#sender.createUpload(this.#target)
     try {
       return await untilAborted(created, signal)
     } catch (error) {
@@ -150,19 +139,9 @@ export class MultipartUpload {
   }
 
   async #complete(): Promise<PutResult> {
-    const { calls, key, signal, address, createOnly } = this.#target
-    const command = new CompleteMultipartUploadCommand({
-      ...address,
-      UploadId: this.#id,
-      MultipartUpload: { Parts: this.#parts },
-      ...(createOnly ? { IfNoneMatch: '*' } : {}),
-    })
     try {
-      const call = { operation: 'put', key, signal, slow: true }
-      const answer = await calls.run(call, http => calls.client.send(command, http))
-      // Ceph's answer has an empty ETag.
-      const etag = answer.ETag || (await this.#target.look())?.ETag
-      return { size: this.#size, etag, version: answer.VersionId }
+      const { etag, version } = await this.#sender.completeUpload(this.#target, this.#id, this.#parts)
+      return { size: this.#size, etag: etag || (await this.#target.look())?.ETag, version }
     } catch (error) {
       await this.#abort(this.#id)
       return this.#target.settle(error, this.#size)

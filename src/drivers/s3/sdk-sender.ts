@@ -1,6 +1,19 @@
-import { PutObjectCommand, UploadPartCommand } from '@aws-sdk/client-s3'
+import {
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3'
 import { type Block, bytesOf } from '../../core/block.js'
-import { encodeCrc32, type Part, type Sender, type StoredObject, type StoredPart } from './sender.js'
+import {
+  assertUploadId,
+  encodeCrc32,
+  type Part,
+  type Sender,
+  type StoredObject,
+  type StoredPart,
+} from './sender.js'
 import type { UploadTarget } from './upload-target.js'
 
 /** Sends with the SDK: `transport: 'sdk'`, and wherever our own requests cannot go. */
@@ -27,6 +40,15 @@ export class SdkSender implements Sender {
     return { etag: ETag, version: VersionId }
   }
 
+  createUpload(target: UploadTarget): Promise<string> {
+    const { calls, key, address, headers } = target
+    const checksum = this.checksum === 'crc32' ? ({ ChecksumAlgorithm: 'CRC32' } as const) : {}
+    const command = new CreateMultipartUploadCommand({ ...address, ...headers, ...checksum })
+    return calls.run({ operation: 'put', key }, async http =>
+      assertUploadId((await calls.client.send(command, http)).UploadId, target),
+    )
+  }
+
   async uploadPart({ calls, address, call }: UploadTarget, part: Part): Promise<StoredPart> {
     const { uploadId, number, block } = part
     const content = contentOf(block)
@@ -41,6 +63,27 @@ export class SdkSender implements Sender {
     )
     const { ChecksumCRC32 } = content
     return { PartNumber: number, ETag, ...(ChecksumCRC32 === undefined ? {} : { ChecksumCRC32 }) }
+  }
+
+  async completeUpload(
+    { calls, address, call, createOnly }: UploadTarget,
+    uploadId: string,
+    parts: readonly StoredPart[],
+  ): Promise<StoredObject> {
+    const command = new CompleteMultipartUploadCommand({
+      ...address,
+      UploadId: uploadId,
+      MultipartUpload: { Parts: [...parts] },
+      ...(createOnly ? { IfNoneMatch: '*' } : {}),
+    })
+    const { ETag, VersionId } = await calls.run({ ...call, slow: true }, http =>
+      calls.client.send(command, http),
+    )
+    return { etag: ETag, version: VersionId }
+  }
+
+  look({ calls, address, call }: UploadTarget): Promise<unknown> {
+    return calls.runHead(call, http => calls.client.send(new HeadObjectCommand(address), http))
   }
 }
 

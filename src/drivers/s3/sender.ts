@@ -1,4 +1,5 @@
 import type { Block } from '../../core/block.js'
+import { StorageError } from '../../core/errors.js'
 import type { UploadTarget } from './upload-target.js'
 
 /** What the server says of an object that it stored. */
@@ -30,7 +31,20 @@ export interface Sender {
   /** What has to be known of every block before it is sent. */
   readonly checksum?: 'crc32'
   putObject(target: UploadTarget, body: Block): Promise<StoredObject>
+  /** @returns the id of a new multipart upload. Not ended by the target's signal: nobody could abort it then. */
+  createUpload(target: UploadTarget): Promise<string>
   uploadPart(target: UploadTarget, part: Part): Promise<StoredPart>
+  /** The etag may be empty: Ceph's answer has none. */
+  completeUpload(target: UploadTarget, uploadId: string, parts: readonly StoredPart[]): Promise<StoredObject>
+  /** Rejects with ERR_FILE_NOT_FOUND where there is nothing at the target's key. */
+  look(target: UploadTarget): Promise<unknown>
+}
+
+/** @throws ERR_BACKEND without an id */
+export function assertUploadId(id: string | undefined, { key }: UploadTarget): string {
+  if (id) return id
+  const message = 'The storage began a multipart upload without an id.'
+  throw new StorageError('ERR_BACKEND', message, { operation: 'put', key })
 }
 
 /** The base64 of the four bytes, most significant first ("Checking object integrity", Amazon S3 User Guide). */

@@ -5,7 +5,6 @@ import {
   type HeadObjectCommandOutput,
   type PutObjectCommandInput,
 } from '@aws-sdk/client-s3'
-import { assertAbsent } from '../../core/assert-absent.js'
 import type { BackendCall } from '../../core/backend-calls.js'
 import type { PutOptions, PutResult } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
@@ -57,14 +56,13 @@ export class UploadTarget {
     }
   }
 
-  /** The same, and whether it may replace anything, as headers of a request. */
+  /** The same as headers of a request. */
   get httpHeaders(): Readonly<Record<string, string | undefined>> {
-    const { contentType, contentDisposition, cacheControl, ifNoneMatch } = this.options
+    const { contentType, contentDisposition, cacheControl } = this.options
     return {
       'content-type': contentType,
       'content-disposition': contentDisposition,
       'cache-control': cacheControl,
-      'if-none-match': ifNoneMatch,
       [`x-amz-meta-${MARK}`]: this.#mark,
       ...keepHttpHeaders(this.options),
     }
@@ -73,11 +71,6 @@ export class UploadTarget {
   /** What every request of the upload has in common. */
   get call(): BackendCall {
     return { operation: 'put', key: this.key, signal: this.signal }
-  }
-
-  /** @throws ERR_FILE_EXISTS when the key is taken */
-  async assertAbsent(): Promise<void> {
-    await assertAbsent(() => this.#head(this.call), { operation: 'put', key: this.key })
   }
 
   /** Says what became of an upload whose last request failed, as {@link recoverUpload} finds out. */

@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto'
+import type { Agent } from 'node:http'
+import type { BackendCall } from '../../core/backend-calls.js'
+import type { Block } from '../../core/block.js'
+import { encodeKey } from '../../core/uri.js'
+import { AnswerError } from './answer-error.js'
+import type { BucketAddress } from './bucket-address.js'
+import { HeaderSigner, UNSIGNED_PAYLOAD } from './header-signer.js'
+import { type Destination, exchange, type HttpAnswer } from './http-exchange.js'
+import type { S3Calls } from './s3-calls.js'
+import type { ExpiringCredentials, WarmCredentials } from './warm-credentials.js'
+
+/** A request on one object. */
+export interface ObjectRequest {
+  readonly method: 'PUT' | 'POST' | 'HEAD'
+  readonly key: string
+  /** Encoded, and sorted by name. */
+  readonly query?: string
+  /** By name in lower case. */
+  readonly headers?: Readonly<Record<string, string | undefined>>
+  readonly body?: Pick<Block, 'chunks' | 'length' | 'crc32'>
+}
+
+/** What one set of credentials at one address signs and sends with. */
+interface Line {
+  readonly address: BucketAddress
+  readonly credentials: ExpiringCredentials
+  readonly signer: HeaderSigner
+  readonly destination: Destination
+}
+
+/** The kernel takes some megabytes at once; a slow line then shows no progress for as long as they take. */
+const KERNEL_BUFFER = 4 * 1024 * 1024
+
+const NOTHING = { chunks: [], length: 0 }
+
+/** Sends requests of our own: signed, over the client's connections, and tried again as all calls are. */
+export class SignedRequests {
+  readonly #calls: S3Calls
+  readonly #credentials: WarmCredentials
+  readonly #agent: Agent
+  #line: Line | undefined
+
+  constructor(calls: S3Calls, credentials: WarmCredentials, agent: Agent) {
+    this.#calls = calls
+    this.#credentials = credentials
+    this.#agent = agent
+  }
+
+  /**
+   * The answer of success that `accept` makes something of. What it throws counts as a failure of the try.
+   *
+   * @throws the StorageError that fits every other answer
+   */
+  run<T>(call: BackendCall, request: ObjectRequest, accept: (answer: HttpAnswer) => T): Promise<T> {
+    return this.#calls.runDirect(call, async signal => {
+      const idleTimeout = this.#calls.requestTime({
+        ...call,
+        bytes: Math.min(request.body?.length ?? 0, KERNEL_BUFFER),
+      })
+      try {
+        return accept(await this.#send(request, idleTimeout, signal))
+      } catch (error) {
+        if (!(error instanceof AnswerError && this.#setClock(error))) throw error
+        return accept(await this.#send(request, idleTimeout, signal))
+      }
+    })
+  }
+
+  async #send(request: ObjectRequest, idleTimeout: number, signal: AbortSignal): Promise<HttpAnswer> {
+    const { method, key, query = '', body = NOTHING } = request
+    const { address, signer, destination } = this.#lineFor(await this.#credentials.fresh())
+    const path = address.pathPrefix + encodeKey(key)
+    const length = method === 'HEAD' ? undefined : `${body.length}`
+    const headers = signer.sign(
+      {
+        method,
+        path,
+        query,
+        headers: { ...request.headers, 'content-length': length },
+        payload: payloadOf(body, destination),
+      },
+      Date.now() + this.#calls.client.config.systemClockOffset,
+    )
+    const pathAndQuery = query === '' ? path : `${path}?${query}`
+    const http = { method, path: pathAndQuery, headers, chunks: body.chunks, idleTimeout }
+    const answer = await exchange(destination, http, signal)
+    if (answer.status >= 200 && answer.status < 300) return answer
+    throw new AnswerError(answer)
+  }
+
+  /** Whether the server told its time. The SDK keeps its own correction there, so each learns from the other. */
+  #setClock({ name, $response }: AnswerError): boolean {
+    const date = Date.parse($response.headers.date ?? '')
+    if (name !== 'RequestTimeTooSkewed' || Number.isNaN(date)) return false
+    this.#calls.client.config.systemClockOffset = date - Date.now()
+    return true
+  }
+
+  #lineFor(credentials: ExpiringCredentials): Line {
+    const { address } = this.#calls.home
+    if (this.#line?.credentials === credentials && this.#line.address === address) return this.#line
+    const { protocol, hostname, port } = new URL(address.origin)
+    this.#line = {
+      address,
+      credentials,
+      signer: new HeaderSigner(address, credentials),
+      destination: {
+        protocol: protocol === 'https:' ? 'https:' : 'http:',
+        hostname: hostname.replace(/^\[|\]$/g, ''),
+        port,
+        agent: this.#agent,
+      },
+    }
+    return this.#line
+  }
+}
+
+/**
+ * TLS protects a body on its way, and a checksum tells the server of bytes that changed. A body that has neither is
+ * hashed for the signature.
+ */
+function payloadOf({ chunks, crc32 }: Pick<Block, 'chunks' | 'crc32'>, { protocol }: Destination): string {
+  if (protocol === 'https:' || crc32 !== undefined) return UNSIGNED_PAYLOAD
+  const hash = createHash('sha256')
+  for (const chunk of chunks) hash.update(chunk)
+  return hash.digest('hex')
+}

@@ -1,0 +1,61 @@
+import { StorageError } from '../core/errors.js'
+import { hasListeners, publish, type StorageEvents, type UploadPhase } from '../core/events.js'
+
+/** How far one upload is. */
+export type UploadProgress = StorageEvents['progress']
+
+/** What is the same in all reports of one upload. */
+export type ProgressSubject = Omit<UploadProgress, 'phase' | 'bytes' | 'error'>
+
+type Listener = (progress: UploadProgress) => void
+
+/** The least time between two reports of bytes, in milliseconds. */
+const PERIOD = 100
+
+/** Tells how far one upload is, to its own listener and to those of the event. */
+export class Progress {
+  readonly #subject: ProgressSubject
+  readonly #onBroken: (reason: StorageError) => void
+  #listener: Listener | undefined
+  #toldAt = Number.NEGATIVE_INFINITY
+
+  constructor(
+    subject: ProgressSubject,
+    listener: Listener | undefined,
+    onBroken: (reason: StorageError) => void,
+  ) {
+    this.#subject = subject
+    this.#listener = listener
+    this.#onBroken = onBroken
+  }
+
+  /** Told of every piece; most of them are passed over. */
+  receive(bytes: number): void {
+    const now = performance.now()
+    if (now - this.#toldAt < PERIOD) return
+    this.#toldAt = now
+    this.tell('receiving', bytes)
+  }
+
+  tell(phase: UploadPhase, bytes: number, error?: unknown): void {
+    const progress = { ...this.#subject, phase, bytes, ...(error === undefined ? {} : { error }) }
+    publish('progress', progress)
+    try {
+      this.#listener?.(progress)
+    } catch (cause) {
+      // Called from events of the source, where an exception would end the process.
+      this.#listener = undefined
+      this.#onBroken(new StorageError('ERR_CONFIG', 'The function onProgress failed.', { cause }))
+    }
+  }
+}
+
+/** Undefined where nobody listens when the upload begins: then progress costs nothing. */
+export function progressOf(
+  subject: ProgressSubject,
+  listener: Listener | undefined,
+  onBroken: (reason: StorageError) => void,
+): Progress | undefined {
+  if (listener === undefined && !hasListeners('progress')) return undefined
+  return new Progress(subject, listener, onBroken)
+}
