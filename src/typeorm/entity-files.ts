@@ -8,7 +8,6 @@ import type {
   SoftRemoveEvent,
   UpdateEvent,
 } from 'typeorm'
-import { StorageError } from '../core/errors.js'
 import type { StoredFile } from '../core/stored-file.js'
 import type { ConflictInserts } from './conflict-inserts.js'
 import { fateOf, fateOnRemoval } from './fate.js'
@@ -88,8 +87,8 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
 
   beforeUpdate(event: UpdateEvent<ObjectLiteral>): Promise<void> | undefined {
     const { entity, databaseEntity, queryRunner } = event
-    if (!this.#isMine(event) || !entity) return undefined
-    if (!databaseEntity) return this.#refuseBulkWrite(entity)
+    // An update() by condition tells no row; the guard of bulk writes sees to it.
+    if (!this.#isMine(event) || !entity || !databaseEntity) return undefined
     return this.#context.before.add(queryRunner, () =>
       this.#beforeUpdate(queryRunner, entity, databaseEntity),
     )
@@ -103,7 +102,7 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
 
   beforeRemove(event: RemoveEvent<ObjectLiteral>): Promise<void> | undefined {
     const id = event.databaseEntity ? this.#metadata.getEntityIdMap(event.databaseEntity) : event.entityId
-    // A delete by query builder tells nothing: filesOf(dataSource).delete, triggers or reconcile see to it.
+    // A delete by condition tells no row; the guard of bulk writes sees to it.
     if (!this.#isMine(event) || id === undefined || id === null) return undefined
     return this.#hold(event, id, this.#columns)
   }
@@ -123,7 +122,7 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
   beforeSoftRemove(event: SoftRemoveEvent<ObjectLiteral>): Promise<void> | undefined {
     if (!this.#isMine(event) || this.#softlyDeleted.length === 0) return undefined
     const id = event.databaseEntity && this.#metadata.getEntityIdMap(event.databaseEntity)
-    return id ? this.#hold(event, id, this.#softlyDeleted) : this.#refuseSoftDelete()
+    return id ? this.#hold(event, id, this.#softlyDeleted) : undefined
   }
 
   /** The row stays, so it must not point to what is deleted. */
@@ -210,27 +209,6 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
   ): void {
     const text = transformer.to(column.getEntityValue(entity))
     if (typeof text === 'string') this.#context.statements.announce(runner, text, { needsClaim })
-  }
-
-  #refuseBulkWrite(values: ObjectLiteral): Promise<never> | undefined {
-    const written = this.#columns.find(({ column }) => column.getEntityValue(values) !== undefined)
-    if (written === undefined) return undefined
-    const property = `${this.#metadata.name}.${written.column.propertyPath}`
-    return Promise.reject(
-      new StorageError(
-        'ERR_BULK_WRITE',
-        `update() cannot write the file column ${property}: nobody would know which files it replaces. Load the entities and use save().`,
-      ),
-    )
-  }
-
-  #refuseSoftDelete(): Promise<never> {
-    return Promise.reject(
-      new StorageError(
-        'ERR_BULK_WRITE',
-        `softDelete() cannot tell which files of ${this.#metadata.name} it deletes (onSoftDelete: "delete"). Load the entities and use softRemove().`,
-      ),
-    )
   }
 
   #read(

@@ -2,6 +2,8 @@ import type { DataSource, QueryRunner, ReplicationMode } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import type { LedgerSlot } from '../core/ledger-registry.js'
 import type { Storage } from '../core/storage.js'
+import type { BulkWrites } from './bulk/bulk-guard.js'
+import { BulkWriting } from './bulk-writing.js'
 import type { Dialect } from './dialect.js'
 import { bindFileColumns, type FileEntities } from './file-metadata.js'
 import { keepFilesWithTexts } from './file-text.js'
@@ -30,6 +32,7 @@ export interface FilesBindingOptions {
   readonly lease: number
   readonly quota: Quota | undefined
   readonly reap: 'after-commit' | 'later'
+  readonly bulkWrites: BulkWrites
 }
 
 /** A DataSource with everything that was bound to it. */
@@ -77,6 +80,7 @@ export class FilesBinding {
   #sql: LedgerSql | undefined
   #entities: FileEntities = new Map()
   #claims: StatementClaims | undefined
+  #bulk: BulkWriting | undefined
   #ledger: DatabaseLedger | undefined
 
   constructor(options: FilesBindingOptions) {
@@ -90,10 +94,12 @@ export class FilesBinding {
     const ledger = this.#ledger
     if (sql !== undefined && ledger !== undefined)
       return { storage, dataSource, entities: this.#entities, sql, ledger, lease, quota }
-    throw new StorageError(
-      'ERR_LEDGER_NOT_READY',
-      'This DataSource is not initialized. Call `await dataSource.initialize()` first.',
-    )
+    return notInitialized()
+  }
+
+  /** Usable in migrations, which run before the ledger opens. @throws ERR_LEDGER_NOT_READY */
+  get bulk(): BulkWriting {
+    return this.#bulk ?? notInitialized()
   }
 
   /** Wraps the DataSource's own methods, and lets {@link bindingOf} find this. */
@@ -135,13 +141,15 @@ export class FilesBinding {
    * an application's subscribers out of the options, so a migration that saves files would claim none.
    */
   async #buildMetadatas(original: Steps): Promise<void> {
-    const { storage, dataSource, dialect, lease } = this.#options
+    const { storage, dataSource, dialect, lease, bulkWrites } = this.#options
     await original.buildMetadatas()
     const entities = bindFileColumns(dataSource, storage, this)
     const sql = new LedgerSql(dialect, dataSource.getMetadata(LEDGER_ENTITY))
     const released = new ReleasedFiles(keys => this.#reapSoon(keys))
-    const { subscribers, statements } = fileKeepers(storage, entities, { sql, lease, released })
-    dataSource.subscribers.push(...subscribers)
+    const { subscribers, statements, claims } = fileKeepers(storage, entities, { sql, lease, released })
+    const bulk = { dataSource, storage, entities, claims, statements, sql }
+    this.#bulk = new BulkWriting(bulk, bulkWrites)
+    dataSource.subscribers.push(...subscribers, ...this.#bulk.guards())
     this.#sql = sql
     this.#entities = entities
     this.#claims = statements
@@ -161,6 +169,7 @@ export class FilesBinding {
     const reaper = new LedgerReaper(storage, connection, new ReapStatements(sql))
     const gate = quota && new QuotaGate(quota, sql)
     this.#ledger = new DatabaseLedger(connection, new LedgerStatements(sql), { lease, reaper, gate })
+    await this.#bulk?.warnOfCascades()
     slot.open(this.#ledger)
   }
 
@@ -184,4 +193,11 @@ export class FilesBinding {
       await original.destroy()
     }
   }
+}
+
+function notInitialized(): never {
+  throw new StorageError(
+    'ERR_LEDGER_NOT_READY',
+    'This DataSource is not initialized. Call `await dataSource.initialize()` first.',
+  )
 }

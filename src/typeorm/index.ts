@@ -3,9 +3,14 @@
  *
  * @module
  */
+export type { BulkWhere } from './bulk/bulk-condition.js'
+export type { BulkFiles, BulkResult, BulkValues } from './bulk/bulk-files.js'
+export type { BulkWrites } from './bulk/bulk-guard.js'
 export { FileColumn, type FileColumnOptions, fileColumn, PublicFileColumn } from './file-column.js'
 export { fileToPlain } from './file-to-plain.js'
 export { FilesColumn, type FilesColumnOptions, filesColumn } from './files-column.js'
+export { filesOf } from './files-of.js'
+export { dropFileTriggers, installFileTriggers } from './install-file-triggers.js'
 export type { KeepingOptions } from './keeping.js'
 export type { LedgerLine, LedgerState, LedgerTableOptions } from './ledger-table.js'
 export type { LegacyFile, LegacyReader } from './legacy.js'

@@ -33,7 +33,8 @@ export async function readRowFiles(
   return new Map(columns.map((column, index) => [column, filesIn(column, row[nameOf(index)])]))
 }
 
-function filesIn({ transformer }: FileColumnMetadata, text: unknown): readonly StoredFile[] {
+/** The files in the text of a column. */
+export function filesIn({ transformer }: FileColumnMetadata, text: unknown): readonly StoredFile[] {
   return transformer.filesOf(transformer.from(text))
 }
 

@@ -14,6 +14,8 @@ import { Turns } from './turns.js'
 export interface FileKeepers {
   readonly subscribers: readonly EntitySubscriberInterface[]
   readonly statements: StatementClaims
+  /** For writes that no hook announces row by row. */
+  readonly claims: Claims
 }
 
 /** What {@link fileKeepers} needs of the ledger. */
@@ -44,7 +46,7 @@ export function fileKeepers(
     rowLocks: ownPool,
   }
   const hooks = [...entities].map(([metadata, columns]) => new EntityFiles(metadata, columns, context))
-  return { subscribers: [...hooks, new TransactionEnds(released)], statements }
+  return { subscribers: [...hooks, new TransactionEnds(released)], statements, claims }
 }
 
 /** Never throws: it only passes on what transactions gave up. */

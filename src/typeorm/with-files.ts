@@ -1,6 +1,7 @@
 import { type DataSource, EntitySchema } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import type { Storage } from '../core/storage.js'
+import type { BulkWrites } from './bulk/bulk-guard.js'
 import { dialectOf } from './dialect.js'
 import { FilesBinding, isBound } from './files-binding.js'
 import { LEDGER_ENTITY, type LedgerTableOptions, ledgerSchema } from './ledger-table.js'
@@ -26,6 +27,13 @@ export interface WithFilesOptions {
    * behind its back; `later`: by {@link startReaper} alone, for example in a worker. Default: `after-commit`.
    */
   reap?: 'after-commit' | 'later'
+  /**
+   * What happens to bulk writes that TypeORM announces without saying which rows they hit, on entities whose rows hold
+   * files or take such rows with them: `delete(id)`, `update()` of a file column, and their query builders. `refuse`:
+   * ERR_BULK_WRITE. `warn`: it passes, and the event `warning` says so. `allow`: it passes, for applications that
+   * reconcile. Where triggers see to the files it passes in any case. Default: `refuse`.
+   */
+  bulkWrites?: BulkWrites
 }
 
 const DEFAULT_LEASE = 900
@@ -53,12 +61,13 @@ export function withFiles<D extends DataSource>(
   assertFree(dataSource)
   const dialect = dialectOf(dataSource)
   const lease = leaseOf(options)
+  const bulkWrites = bulkWritesOf(options)
   const quota = options.quota === undefined ? undefined : new Quota(options.quota)
   const schema = ledgerSchema(dialect, options.table ?? {})
   const slot = storage.ledgers.register(options.ledger ?? 'default')
   dataSource.setOptions({ entities: withLedger(dataSource.options.entities, schema) })
   const { reap = 'after-commit' } = options
-  new FilesBinding({ storage, dataSource, dialect, slot, lease, reap, quota }).attach()
+  new FilesBinding({ storage, dataSource, dialect, slot, lease, reap, quota, bulkWrites }).attach()
   return dataSource
 }
 
@@ -77,6 +86,11 @@ function assertFree(dataSource: DataSource): void {
 function leaseOf({ lease = DEFAULT_LEASE }: WithFilesOptions): number {
   if (Number.isInteger(lease) && lease > 0) return lease * 1000
   throw new StorageError('ERR_CONFIG', `lease is a positive whole number of seconds; got ${lease}.`)
+}
+
+function bulkWritesOf({ bulkWrites = 'refuse' }: WithFilesOptions): BulkWrites {
+  if (['refuse', 'warn', 'allow'].includes(bulkWrites)) return bulkWrites
+  throw new StorageError('ERR_CONFIG', `bulkWrites is refuse, warn or allow; got ${bulkWrites}.`)
 }
 
 type Entities = DataSource['options']['entities']

@@ -56,10 +56,19 @@ export async function house(
   entities: NonNullable<DataSourceOptions['entities']>,
   more: Partial<DataSourceOptions> & WithFilesOptions & { storage?: Storage } = {},
 ): Promise<House> {
-  const { storage = memoryStorage(), ledger, table, lease, quota, reap = 'later', ...options } = more
+  const {
+    storage = memoryStorage(),
+    ledger,
+    table,
+    lease,
+    quota,
+    reap = 'later',
+    bulkWrites,
+    ...options
+  } = more
   const log = new QueryLog()
   const base = { ...(await fresh()), entities, logger: log, ...options } as DataSourceOptions
-  const dataSource = withFiles(storage, dataSourceOf(base), { ledger, table, lease, quota, reap })
+  const dataSource = withFiles(storage, dataSourceOf(base), { ledger, table, lease, quota, reap, bulkWrites })
   await dataSource.initialize()
   return { storage, dataSource, log }
 }

@@ -82,12 +82,12 @@ describeOnDatabases('removing', fresh => {
   })
 
   it('hands nothing over when the row is gone already', async () => {
-    const home = await house(fresh, [Order])
+    const home = await house(fresh, [Order], { bulkWrites: 'allow' })
     const orders = home.dataSource.getRepository(Order)
     const order = await orders.save({ file: await upload(home, ORDER_RULES) })
     await orders.delete(order.id)
     await orders.remove(order as Order)
-    // delete(id) tells its hooks nothing, so the line stays for reconcile; see the issue of bulk operations.
+    // delete(id) tells its hooks nothing, so the line stays for reconcile.
     expect(await states(home.dataSource)).toEqual({ attached: 1 })
   })
 
