@@ -37,6 +37,8 @@ export function startReaper(storage: Storage, options: ReaperOptions = {}): Reap
 
 // Milliseconds.
 const SHORTEST_PAUSE = 1_000
+/** What a timer of Node can wait; beyond that it fires at once. */
+const MAX_TIMER = 2 ** 31 - 1
 /** For requests that were given up to end, so that their lines can be given back. */
 const LAST_MOMENTS = 2_000
 
@@ -69,7 +71,7 @@ class BackgroundReaper implements Reaper {
 
   async stop({ timeout = 10 }: { timeout?: number } = {}): Promise<void> {
     this.#soon.abort()
-    await this.#ended(timeout * 1000)
+    await this.#ended(Math.min(timeout * 1000, MAX_TIMER))
     this.#now.abort()
     await this.#ended(LAST_MOMENTS)
   }
