@@ -133,6 +133,20 @@ describeOnDatabases('a reaper in the background', fresh => {
     await reaper.stop() // once more does no harm
   })
 
+  it('waits for no driver that never answers and does not listen to its signal', async () => {
+    const driver = new MemoryDriver()
+    const home = await leave(driver)
+    let begun = 0
+    driver.delete = () => {
+      begun += 1
+      return new Promise(() => {})
+    }
+    const reaper = startReaper(home.storage)
+    await expect.poll(() => begun).toBe(1)
+    await reaper.stop({ timeout: 0.01 })
+    expect(await ledgerOf(home.dataSource)).toMatchObject([{ state: 'delete', attempts: 0, token: null }])
+  })
+
   it('refuses options that make no sense', () => {
     const storage = memoryStorage()
     for (const interval of [0, -1, Number.NaN, 100_000]) {
