@@ -58,6 +58,7 @@ export {
   type StoredFileJson,
 } from './stored-file.js'
 export { getTenant, isSystem, runAsSystem, runWithTenant, tryGetTenant } from './tenant.js'
+export { UploadMemory } from './upload-memory.js'
 export type { FileFacts } from './url-answer.js'
 export {
   type ColumnUrls,

@@ -52,7 +52,7 @@ export function keepOptionsOf(
   disk: DiskKeepOptions,
   call: KeepOptions,
   tenant: string | null,
-  capabilities: DriverCapabilities,
+  capabilities: Pick<DriverCapabilities, 'encryption' | 'storageClasses'>,
 ): KeepOptions {
   const [ignored] = ignoredBy(call, capabilities)
   if (ignored !== undefined)
@@ -77,7 +77,7 @@ function keyFor(keyId: NonNullable<DiskEncryption['keyId']>, tenant: string | nu
 /** What a disk asks for and a backend would ignore, in words; empty where all is well. */
 export function ignoredBy(
   { storageClass, encryption }: DiskKeepOptions,
-  { storageClasses, encryption: algorithms }: DriverCapabilities,
+  { storageClasses, encryption: algorithms }: Pick<DriverCapabilities, 'encryption' | 'storageClasses'>,
 ): string[] {
   const ignored: string[] = []
   if (storageClass !== undefined && !storageClasses.includes(storageClass))

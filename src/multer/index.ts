@@ -5,6 +5,8 @@
  */
 export type { FieldRules } from './field-rules.js'
 export { limitsByRequest, type UploadLimits } from './limits-by-request.js'
+export { type MulterS3Option, type MulterS3Options, multerS3Options } from './multer-s3/multer-s3-options.js'
+export { storedByMulterS3 } from './multer-s3/stored-by-multer-s3.js'
 export type { TenantStorageOptions } from './options.js'
 export { type FileFilter, tenantFilter } from './tenant-filter.js'
 export { tenantStorage } from './tenant-storage.js'

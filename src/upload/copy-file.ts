@@ -4,9 +4,12 @@ import { StorageError } from '../core/errors.js'
 import { publish } from '../core/events.js'
 import { newFileKey } from '../core/key.js'
 import type { StagedUpload } from '../core/ledger.js'
-import { acceptsType, type FileRules, type ResolvedRules, resolveRules } from '../core/rules.js'
+import { maxSizeFor } from '../core/max-size.js'
+import { type FileRules, type ResolvedRules, resolveRules } from '../core/rules.js'
 import type { Storage } from '../core/storage.js'
 import { type FileAddress, mintStoredFile, type StoredFile } from '../core/stored-file.js'
+import { assertAccepted } from './accepted.js'
+import { tooLarge } from './content.js'
 import { abandon, putBetweenLines } from './staged-put.js'
 import { storeFile } from './store-file.js'
 
@@ -39,7 +42,7 @@ export async function copyFile(
   const target = rules === undefined ? undefined : resolveRules(rules)
   if (target !== undefined && target.disk !== file.disk)
     return storeFile(storage, await file.stream(), target, { name: file.name, signal })
-  if (target !== undefined) assertAccepted(target, file)
+  if (target !== undefined) await assertFits(storage, target, file, signal)
   const folder = target?.folder ?? file.key.slice(0, file.key.lastIndexOf('/'))
   const address = { ...source, key: newFileKey(folder, randomUUID(), extensionOf(file.key)) }
   const size = await copyStaged(storage, disk, file, address, signal)
@@ -83,13 +86,17 @@ async function copy(
 }
 
 /** As an upload would be judged, by what is known of the file. */
-function assertAccepted(rules: ResolvedRules, { type, size }: StoredFile): void {
-  if (!acceptsType(rules, type)) {
-    const accepted = rules.accept.join(', ')
-    throw new StorageError('ERR_FILE_TYPE', `This is a file of type ${type}. Accepted here: ${accepted}.`)
-  }
-  if (size > rules.maxSize)
-    throw new StorageError('ERR_FILE_TOO_LARGE', `The file has ${size} bytes; accepted are ${rules.maxSize}.`)
+async function assertFits(
+  storage: Storage,
+  rules: ResolvedRules,
+  file: StoredFile,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<void> {
+  const { tenant, size, type, name } = file
+  assertAccepted(rules, type, { size }, { name })
+  const of = { tenant, field: rules.field }
+  const maxSize = await maxSizeFor(rules.maxSize, of, { timeout: storage.uploads.maxSizeTimeout, signal })
+  if (size > maxSize) throw tooLarge(maxSize)
 }
 
 function extensionOf(key: string): string {

@@ -87,9 +87,8 @@ export class FileTable {
 
   /** The files that one column of a row holds: one or none, or a list. */
   filesOf(row: FileRow, column: number): readonly StoredFile[] {
-    const value = this.columns[column]?.of.transformer.from(row.texts[column] ?? null)
-    if (value === null || value === undefined) return []
-    return (Array.isArray(value) ? value : [value]) as StoredFile[]
+    const transformer = this.columns[column]?.of.transformer
+    return transformer?.filesOf(transformer.from(row.texts[column] ?? null)) ?? []
   }
 
   #page(after: readonly string[] | undefined): Statement {
