@@ -31,6 +31,8 @@ const main = {
   exclude: full ? [] : ['test/**/*.full.test.ts'],
 }
 
+const SERVERS_ONLY = ['test/typeorm/postgres.test.ts', 'test/typeorm/reaper-connections.test.ts']
+
 /**
  * The TypeORM suites once more, on another version of TypeORM or another SQLite. Two copies of TypeORM break each
  * other, so each project sees one.
@@ -45,10 +47,7 @@ function again(name: string, options: { typeorm?: string; databases: string }): 
       name,
       env: { ...env, TEST_DATABASES: databases },
       include: ['test/typeorm/**/*.test.ts'],
-      exclude: [
-        'test/typeorm/**/*.full.test.ts',
-        ...(databases.includes('postgres') ? [] : ['test/typeorm/postgres.test.ts']),
-      ],
+      exclude: ['test/typeorm/**/*.full.test.ts', ...(databases.includes('postgres') ? [] : SERVERS_ONLY)],
     },
   }
 }

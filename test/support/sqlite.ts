@@ -19,7 +19,8 @@ export function sqliteOptions(): Extract<DataSourceOptions, { type: 'better-sqli
 /** The same, on the driver that this project of the run is about: vitest.config.ts repeats the suites. */
 export function embeddedOptions(): DataSourceOptions {
   if (!isWanted('sqljs', { unlessSaid: false })) return sqliteOptions()
-  return { type: 'sqljs', location: path.join(tempDir(), 'test.sqlite'), autoSave: true }
+  // In memory: to save, sql.js opens the database anew, and then without its foreign keys.
+  return { type: 'sqljs' }
 }
 
 /** Whether this project of the run tests on a database. */
