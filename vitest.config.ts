@@ -1,34 +1,77 @@
 import path from 'node:path'
-import { defineConfig } from 'vitest/config'
+import { defineConfig, type TestProjectConfiguration } from 'vitest/config'
 import { MissingServersReporter } from './test/support/missing-servers-reporter.js'
 
 const room = (name: string) => path.join(import.meta.dirname, 'src', name, 'index.ts')
 const full = process.env.TEST_FULL === '1'
 const report = process.env.TEST_REPORT
 
+// The example is tested on the sources, and type-checked on them (tsconfig.json); `npm run demo` takes the build.
+const alias = [
+  { find: /^tenant-files$/, replacement: room('core') },
+  { find: /^tenant-files\/(.+)$/, replacement: room('$1') },
+]
+
+/** What all projects of a run share. The servers are brought up once, by the root. */
+const common = {
+  setupFiles: ['test/support/end-with-runner.ts'],
+  // For a machine that does three other things meanwhile. No test is about time.
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+  teardownTimeout: 30_000,
+}
+
+// the SDK's word about Node 20, once per worker
+const env = { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' }
+
+const main = {
+  ...common,
+  env,
+  include: ['test/**/*.test.ts'],
+  exclude: full ? [] : ['test/**/*.full.test.ts'],
+}
+
+const SERVERS_ONLY = ['test/typeorm/postgres.test.ts', 'test/typeorm/reaper-connections.test.ts']
+
+/**
+ * The TypeORM suites once more, on another version of TypeORM or another SQLite. Two copies of TypeORM break each
+ * other, so each project sees one.
+ */
+function again(name: string, options: { typeorm?: string; databases: string }): TestProjectConfiguration {
+  const { typeorm, databases } = options
+  const other = typeorm === undefined ? [] : [{ find: /^typeorm$/, replacement: typeorm }]
+  return {
+    resolve: { alias: [...alias, ...other] },
+    test: {
+      ...common,
+      name,
+      env: { ...env, TEST_DATABASES: databases },
+      include: ['test/typeorm/**/*.test.ts'],
+      exclude: ['test/typeorm/**/*.full.test.ts', ...(databases.includes('postgres') ? [] : SERVERS_ONLY)],
+    },
+  }
+}
+
+function matrix(): TestProjectConfiguration[] {
+  return [
+    { resolve: { alias }, test: { ...main, name: 'main' } },
+    again('typeorm 0.3.26', { typeorm: 'typeorm-0.3.26', databases: 'libsql,postgres' }),
+    again('typeorm 0.3', { typeorm: 'typeorm-0.3', databases: 'libsql,postgres' }),
+    again('sql.js', { databases: 'sqljs' }),
+    ...(process.env.TEST_BETTER_SQLITE3 ? [again('better-sqlite3', { databases: 'better-sqlite3' })] : []),
+  ]
+}
+
 export default defineConfig({
-  // The example is tested on the sources, and type-checked on them (tsconfig.json); `npm run demo` takes the build.
-  resolve: {
-    alias: [
-      { find: /^tenant-files$/, replacement: room('core') },
-      { find: /^tenant-files\/(.+)$/, replacement: room('$1') },
-    ],
-  },
+  resolve: { alias },
   test: {
-    include: ['test/**/*.test.ts'],
-    exclude: full ? [] : ['test/**/*.full.test.ts'],
+    ...main,
     globalSetup: ['test/support/global-setup.ts'],
-    setupFiles: ['test/support/end-with-runner.ts'],
-    // the SDK's word about Node 20, once per worker
-    env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
     pool: 'forks',
     maxWorkers: 2,
-    // For a machine that does three other things meanwhile. No test is about time.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
-    teardownTimeout: 30_000,
     // a report for .ci/run to count by
     reporters: ['default', new MissingServersReporter(), ...(report ? ['json'] : [])],
     outputFile: { json: report ?? '' },
+    ...(process.env.TEST_MATRIX === '1' ? { projects: matrix() } : {}),
   },
 })

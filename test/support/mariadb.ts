@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { createConnection } from 'mysql2/promise'
 import { describe, inject } from 'vitest'
 import type { MariadbServer } from './provided.js'
+import { isWanted } from './sqlite.js'
 
 /** `describe` for suites that need MariaDB. They are part of the full suite only, where a missing server is a failure. */
 export function describeWithMariadb(name: string, body: () => void): void {
-  if (inject('mariadb') !== undefined) describe(name, body)
+  if (isWanted('mariadb', { unlessSaid: true }) && inject('mariadb') !== undefined) describe(name, body)
 }
 
 export interface MariadbDatabase extends MariadbServer {

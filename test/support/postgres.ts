@@ -2,12 +2,14 @@ import { randomBytes } from 'node:crypto'
 import { Client } from 'pg'
 import { describe, inject } from 'vitest'
 import { NEEDS, type PostgresServer } from './provided.js'
+import { isWanted } from './sqlite.js'
 
 /**
  * `describe` for suites that need PostgreSQL: skipped, and named at the end of the run, where there is none.
  * The body runs either way, so ask for {@link freshDatabase} in hooks and tests only.
  */
 export function describeWithPostgres(name: string, body: () => void): void {
+  if (!isWanted('postgres', { unlessSaid: true })) return
   describe.skipIf(inject('postgres') === undefined)(`${name} ${NEEDS.postgres}`, body)
 }
 

@@ -11,14 +11,14 @@ import { type WithFilesOptions, withFiles } from '../../src/typeorm/index.js'
 import { storeFile } from '../../src/upload/index.js'
 import { describeWithMariadb, freshMariadb } from '../support/mariadb.js'
 import { describeWithPostgres, freshDatabase } from '../support/postgres.js'
-import { sqliteOptions } from '../support/sqlite.js'
+import { embeddedOptions } from '../support/sqlite.js'
 
 /** Options of a DataSource on an empty database. */
 export type FreshOptions = () => Promise<DataSourceOptions>
 
 /** The same suite on SQLite and on PostgreSQL, and in the full suite on MariaDB. */
 export function describeOnDatabases(name: string, body: (fresh: FreshOptions) => void): void {
-  describe(`${name} on SQLite`, () => body(async () => sqliteOptions()))
+  describe(`${name} on SQLite`, () => body(async () => embeddedOptions()))
   describeWithPostgres(`${name} on PostgreSQL`, () =>
     body(async () => ({ type: 'postgres', url: (await freshDatabase()).url })),
   )

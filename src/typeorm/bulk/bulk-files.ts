@@ -15,10 +15,10 @@ import type { LedgerSql } from '../ledger-sql.js'
 import type { FileEntity, FilePath } from '../rules-of.js'
 import type { StatementClaims } from '../statement-claims.js'
 import type { Release } from '../work.js'
-import { type BulkRows, type BulkWhere, bulkCondition, EVERY_ROW } from './bulk-condition.js'
+import { ALIAS, type BulkRows, type BulkWhere, bulkCondition, EVERY_ROW } from './bulk-condition.js'
 import { type BulkPermits, goesSoftly } from './bulk-guard.js'
 import { BulkUpdate } from './bulk-update.js'
-import { type Cascades, releasesOf } from './cascades.js'
+import { type CascadedRows, type Cascades, releasesOf } from './cascades.js'
 import { type FileRow, type RowQuery, rowPages } from './row-pages.js'
 
 /** What a bulk operation did. */
@@ -160,13 +160,18 @@ export class BulkFiles {
     const query: BulkQuery = { metadata, columns, rows: which, withDeleted: true }
     const { rows, files } = await this.#pages(query, async (page, { manager, runner }) => {
       const ids = idsOf(page)
-      for await (const releases of cascades.releasesBelow(manager, metadata, ids)) {
+      const gone: CascadedRows[] = []
+      for await (const cascaded of cascades.rowsBelow(manager, metadata, ids)) {
+        const releases = cascaded.rows.flatMap(releasesOf)
         await claims.release(runner, releases)
         along += releases.length
+        gone.push(cascaded)
       }
-      await this.#write(metadata, page, () =>
+      await this.#context.permits.run(metadata, () =>
         manager.createQueryBuilder().delete().from(metadata.target).whereInIds(ids).execute(),
       )
+      // Looked at, not counted: rows of a tree may have gone with each other.
+      for (const each of [{ metadata, rows: page }, ...gone]) await assertGone(manager, each)
       return page.flatMap(releasesOf)
     })
     return { rows, files: files + along }
@@ -225,6 +230,18 @@ type PageWork = (
   page: readonly FileRow[],
   transaction: { readonly manager: EntityManager; readonly runner: QueryRunner },
 ) => Promise<Release[]>
+
+/** A row that is still there holds files that are handed over. @throws ERR_BULK_WRITE */
+async function assertGone(manager: EntityManager, { metadata, rows }: CascadedRows): Promise<void> {
+  if (rows.length === 0) return
+  const query = manager.createQueryBuilder(metadata.target, ALIAS).whereInIds(idsOf(rows)).withDeleted()
+  const left = await query.getCount()
+  if (left === 0) return
+  throw new StorageError(
+    'ERR_BULK_WRITE',
+    `${left} of ${rows.length} rows of ${metadata.name} are still there. Does the database have the foreign keys that its entities tell of (ON DELETE CASCADE), or does a trigger keep them? Nothing was changed.`,
+  )
+}
 
 function idsOf(page: readonly FileRow[]): ObjectLiteral[] {
   return page.map(({ id }) => id)

@@ -14,6 +14,12 @@ export interface Cascade {
   readonly foreignKey: ForeignKey
 }
 
+/** Some of the rows that go along. */
+export interface CascadedRows {
+  readonly metadata: EntityMetadata
+  readonly rows: readonly FileRow[]
+}
+
 const PAGE = 200
 
 /** Knows which rows the database deletes by itself, as far as they, or what goes with them, hold files. */
@@ -57,14 +63,14 @@ export class Cascades {
   }
 
   /**
-   * The files of all rows that the database will delete with these, page by page. Their rows are locked, and no new
+   * All rows that the database will delete with these, as far as files may go with them, page by page. Their rows are locked, and no new
    * ones can come while the rows they refer to are locked as well.
    */
-  async *releasesBelow(
+  async *rowsBelow(
     manager: EntityManager,
     parent: EntityMetadata,
     ids: readonly ObjectLiteral[],
-  ): AsyncGenerator<Release[]> {
+  ): AsyncGenerator<CascadedRows> {
     yield* this.#below(
       manager,
       parent,
@@ -79,7 +85,7 @@ export class Cascades {
     parent: EntityMetadata,
     ids: readonly ObjectLiteral[],
     seen: Set<string>,
-  ): AsyncGenerator<Release[]> {
+  ): AsyncGenerator<CascadedRows> {
     for (const cascade of this.of(parent)) {
       const { child } = cascade
       const query = {
@@ -92,7 +98,7 @@ export class Cascades {
       }
       for await (const page of rowPages(manager, query)) {
         const fresh = this.#isTree(child) ? page.filter(({ id }) => isNew(seen, nameOf(child, id))) : page
-        yield fresh.flatMap(releasesOf)
+        yield { metadata: child, rows: fresh }
         if (fresh.length > 0) {
           yield* this.#below(
             manager,

@@ -50,8 +50,9 @@ function statementsOf(plan: TriggerPlan): string[] {
   ]
 }
 
+// The plus keeps SQLite from its index of states: it would read all attached lines for each row.
 function update({ ledger }: TriggerPlan, set: string, files: string): string {
-  return `UPDATE ${ledger} SET ${set} WHERE state = 'attached' AND (backend, object_key) IN (${files});`
+  return `UPDATE ${ledger} SET ${set} WHERE +state = 'attached' AND (backend, object_key) IN (${files});`
 }
 
 /**

@@ -151,6 +151,31 @@ describeOnDatabases('filesOf().delete', fresh => {
     expect(await chapters.count()).toBe(1)
   })
 
+  it('deletes a parent and its child together', async () => {
+    const home = await house(fresh, [Chapter])
+    const chapters = home.dataSource.getRepository(Chapter)
+    for (const id of [1, 2, 3]) {
+      const text = await upload(home, { folder: 'chapters' })
+      await chapters.save({ id, parent: id === 1 ? null : { id: id - 1 }, text })
+    }
+    await filesOf(home.dataSource).delete(Chapter, [1, 2])
+    expect(await chapters.count()).toBe(0)
+    expect(await states(home.dataSource)).toEqual({ delete: 3 })
+  })
+
+  it('changes nothing where the database does not delete what its entities say', async () => {
+    const home = await house(fresh, FAMILY)
+    await saveFamily(home)
+    const runner = home.dataSource.createQueryRunner()
+    const table = await runner.getTable(home.dataSource.getMetadata(Letter).tablePath)
+    await runner.dropForeignKeys(table?.name ?? '', table?.foreignKeys ?? [])
+    await runner.release()
+    const bulk = filesOf(home.dataSource).delete(Customer, 1)
+    await expect(bulk).rejects.toThrow('2 of 2 rows of Letter are still there')
+    expect(await states(home.dataSource)).toEqual({ attached: 10 })
+    expect(await home.dataSource.getRepository(Customer).count()).toBe(2)
+  })
+
   it('is part of the transaction that it is called in', async () => {
     const home = await house(fresh, [Order])
     await saveOrders(home, ['x', 'y'])

@@ -5,7 +5,7 @@ import type { StoredFile } from '../../../src/core/stored-file.js'
 import { dropFileTriggers, FileColumn, filesOf, installFileTriggers } from '../../../src/typeorm/index.js'
 import { describeWithMariadb, freshMariadb } from '../../support/mariadb.js'
 import { describeWithPostgres, freshDatabase } from '../../support/postgres.js'
-import { sqliteOptions } from '../../support/sqlite.js'
+import { embeddedOptions } from '../../support/sqlite.js'
 import { Album, Customer, FAMILY, Letter, Stamp } from '../bulk/entities.js'
 import { type FreshOptions, type House, house, ledgerOf, stateOf, states, upload } from '../databases.js'
 import { Contract, Media, ORDER_RULES, Order, Picture, Video } from '../entities.js'
@@ -25,7 +25,7 @@ class Odd {
 
 /** The same suite where there are triggers. */
 function describeWithTriggers(name: string, body: (fresh: FreshOptions) => void): void {
-  describe(`${name} on SQLite`, () => body(async () => sqliteOptions()))
+  describe(`${name} on SQLite`, () => body(async () => embeddedOptions()))
   describeWithPostgres(`${name} on PostgreSQL`, () =>
     body(async () => ({ type: 'postgres', url: (await freshDatabase()).url })),
   )
