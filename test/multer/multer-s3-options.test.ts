@@ -198,6 +198,17 @@ describeWithS3('an application that stays on multer-s3, with multerS3Options', (
     expect(app.ledger.lines).toEqual(['stage', 'abandon'])
   })
 
+  it('is told when the disk gives no key for its tenant, and lives on', async () => {
+    const encryption = { algorithm: 'aws:kms', keyId: () => '' } as const
+    const disks = {
+      media: { location: 'media', visibility: 'private', tenancy: 'required', encryption },
+    } as const
+    const app = await appWith({ storage: { disks } })
+    const response = await app.send([file('a', 'a.pdf', padded(PDF, 400_000))])
+    expect([response.status, response.json<Refusal>().error.code]).toEqual([500, 'ERR_CONFIG'])
+    expect(await listAllKeys(app.bucket)).toEqual([])
+  })
+
   it('without a tenant() is refused', async () => {
     const app = await appWith()
     const response = await app.send([file('a', 'a.pdf', PDF)], { headers: {} })

@@ -65,7 +65,10 @@ export function multerS3Options(storage: Storage, rules: FileRules | FieldRules)
   const each =
     <T extends unknown[]>(give: (passage: Passage) => T): MulterS3Option<T> =>
     (req, file, callback) => {
-      open(req as Request, file).then(passage => callback(null, ...give(passage)), callback)
+      // In two steps: what an option fails by must reach Multer too.
+      open(req as Request, file)
+        .then(give)
+        .then(values => callback(null, ...values), callback)
     }
   const diskOf = ({ address }: Passage) => storage.disk(address.disk).options
   const encryptionOf = ({ address }: Passage) => encryptionFor(storage, address)
