@@ -14,7 +14,7 @@ type Work = (needsClaim: (file: StoredFile) => boolean) => Promise<unknown>
 
 const CONFLICTS = /^\s*INSERT\s+(OR\s+)?IGNORE\b|\bON\s+(CONFLICT|DUPLICATE\s+KEY)\b/i
 // What is announced and never sent would pile up on SQLite, which has one query runner for all time.
-const MAX_ANNOUNCED = 10_000
+const MAX_ANNOUNCED = 20_000
 // Somebody else may insert the same row in between, but hardly again and again.
 const MAX_TRIES = 5
 
@@ -39,6 +39,7 @@ export class ConflictInserts {
   announce(runner: QueryRunner, insertion: Insertion): void {
     const announced = this.#announced.get(runner) ?? new Map()
     this.#announced.set(runner, announced.set(insertion.entity, insertion))
+    if (this.#dialect.ownPool) return
     for (const oldest of announced.keys()) if (announced.size > MAX_ANNOUNCED) announced.delete(oldest)
   }
 

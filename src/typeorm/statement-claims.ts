@@ -17,8 +17,8 @@ export interface Announcement {
 /** Sends a statement with the parameters as the database takes them. */
 type Send = () => Promise<unknown>
 
-// On SQLite they would pile up: it has one query runner for all time. A statement comes at once or never.
-const MAX_ANNOUNCED = 1000
+// On SQLite they would pile up, which has one query runner for all time. It is as many rows as one operation may have.
+const MAX_ANNOUNCED = 20_000
 
 /**
  * Claims the files of a statement right before it is sent, on its own connection. No way of TypeORM to write a
@@ -48,6 +48,7 @@ export class StatementClaims {
     this.#announced.set(runner, texts)
     texts.delete(text)
     texts.set(text, { ...announcement, stands: this.#rollbacks.watch(runner) })
+    if (this.#dialect.ownPool) return
     for (const oldest of texts.keys()) if (texts.size > MAX_ANNOUNCED) texts.delete(oldest)
   }
 
