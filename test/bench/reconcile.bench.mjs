@@ -1,4 +1,4 @@
-// reconcile over a million rows, lines and keys: the time, and how far the memory of its process rises.
+// reconcile over a million rows, lines and keys: the time, and the most memory that its process ever holds.
 //
 //   npm run bench -- reconcile
 import { execFileSync } from 'node:child_process'
@@ -10,8 +10,10 @@ import { FAULTS, FILES } from './reconcile/files.mjs'
 const at = file => fileURLToPath(new URL(`./reconcile/${file}`, import.meta.url))
 const { module } = await runnerImport(at('postgres.ts'))
 const database = await module.benchPostgres()
+// Left alone, V8 lets garbage pile up to some 60 MiB before it looks at it.
+const FLAGS = ['--max-semi-space-size=2', '--max-old-space-size=32']
 const run = (...args) =>
-  execFileSync(process.execPath, [at('run.mjs'), database.url, ...args], {
+  execFileSync(process.execPath, [...FLAGS, at('run.mjs'), database.url, ...args], {
     timeout: 600_000,
     encoding: 'utf8',
   })
@@ -29,7 +31,7 @@ try {
   const each = Math.ceil(FILES / 100_000)
   judge([
     { what: 'time', value: seconds, atMost: 120, unit: ' s' },
-    { what: 'memory above the warm process', value: peak - warm, atMost: 100, unit: ' MiB' },
+    { what: 'memory of the process', value: peak, atMost: 100, unit: ' MiB' },
     ...planted.map(kind => ({ what: `${kind} found`, value: counts[kind], atLeast: each })),
     { what: 'findings in all', value: found, atMost: each * planted.length },
   ])
