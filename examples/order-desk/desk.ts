@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { Express } from 'express'
 import type { Storage } from 'tenant-files'
 import { storageFromEnv } from 'tenant-files/env'
-import { withFiles } from 'tenant-files/typeorm'
+import { startReaper, withFiles } from 'tenant-files/typeorm'
 import { pushStatic } from 'tenant-files/upload'
 import { DataSource, type DataSourceOptions } from 'typeorm'
 import { createApp } from './app.js'
@@ -31,9 +31,11 @@ export async function startDesk(env: Record<string, string | undefined>): Promis
   const storage = storageFromEnv({}, env)
   const dataSource = withFiles(storage, new DataSource(databaseOf(env)))
   await dataSource.initialize()
+  const reaper = startReaper(storage)
   // A real application does this when it is deployed, once, and not at every start.
   await pushStatic(storage, fileURLToPath(shipped('static')))
   const close = async () => {
+    await reaper.stop()
     await dataSource.destroy()
     await storage.close()
   }

@@ -213,7 +213,7 @@ export class Storage implements StoredFileHome {
   }
 
   /**
-   * A whole backend with the files of all tenants, for the reaper. It never is one of another environment.
+   * A whole backend with the files of all tenants, for the reaper and `reconcile`. It never is one of another environment.
    *
    * @internal
    */

@@ -5,7 +5,7 @@ import { StorageError } from '../core/errors.js'
 import type { FileRules, ResolvedRules } from '../core/rules.js'
 import type { Storage } from '../core/storage.js'
 import { runWithTenant } from '../core/tenant.js'
-import { receiveFile } from '../upload/index.js'
+import { type IncomingFile, receiveFile } from '../upload/index.js'
 import { endRequest } from './end-request.js'
 import { FailedAnswers } from './failed-answers.js'
 import { type FieldRules, rulesByField } from './field-rules.js'
@@ -45,9 +45,11 @@ class TenantStorage implements StorageEngine {
   readonly #storage: Storage
   readonly #rulesOf: (field: string) => ResolvedRules
   readonly #failedAnswers: FailedAnswers
+  readonly #onProgress: TenantStorageOptions['onProgress']
 
   constructor(storage: Storage, rules: FileRules | FieldRules, options: TenantStorageOptions) {
-    const { discard } = resolveOptions(options)
+    const { discard, onProgress } = resolveOptions(options)
+    this.#onProgress = onProgress
     this.#storage = storage
     this.#rulesOf = rulesByField(storage, rules)
     this.#failedAnswers = new FailedAnswers(storage, discard)
@@ -75,16 +77,25 @@ class TenantStorage implements StorageEngine {
   }
 
   async #store(req: Request, file: Express.Multer.File): Promise<Partial<Express.Multer.File>> {
+    const tenant = tenantOf(req)
     const rules = this.#rulesOf(file.fieldname)
-    const name = decodeFileName(file.originalname)
     const { signal, release } = watchForEnd(req, file.stream, rules)
+    const onProgress = this.#onProgress
     let object: StoredObject | undefined
-    const onStored = (found: StoredObject) => {
-      object = found
+    const incoming: IncomingFile = {
+      name: decodeFileName(file.originalname),
+      type: file.mimetype,
+      field: file.fieldname,
+      atMost: lengthOf(req),
+      signal,
+      onStored: found => {
+        object = found
+      },
+      onProgress: onProgress && inTenantOf(req, progress => onProgress(progress, req)),
     }
     try {
-      const stored = await runWithTenant(tenantOf(req), () =>
-        receiveFile(this.#storage, file.stream, rules, { name, signal, atMost: lengthOf(req), onStored }),
+      const stored = await runWithTenant(tenant, () =>
+        receiveFile(this.#storage, file.stream, rules, incoming),
       )
       this.#failedAnswers.watch(req, stored)
       return describeFile(this.#storage, stored, object)

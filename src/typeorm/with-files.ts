@@ -61,12 +61,12 @@ export function withFiles<D extends DataSource>(
   assertFree(dataSource)
   const dialect = dialectOf(dataSource)
   const lease = leaseOf(options)
+  const reap = reapOf(options)
   const bulkWrites = bulkWritesOf(options)
   const quota = options.quota === undefined ? undefined : new Quota(options.quota)
   const schema = ledgerSchema(dialect, options.table ?? {})
   const slot = storage.ledgers.register(options.ledger ?? 'default')
   dataSource.setOptions({ entities: withLedger(dataSource.options.entities, schema) })
-  const { reap = 'after-commit' } = options
   new FilesBinding({ storage, dataSource, dialect, slot, lease, reap, quota, bulkWrites }).attach()
   return dataSource
 }
@@ -91,6 +91,11 @@ function leaseOf({ lease = DEFAULT_LEASE }: WithFilesOptions): number {
 function bulkWritesOf({ bulkWrites = 'refuse' }: WithFilesOptions): BulkWrites {
   if (['refuse', 'warn', 'allow'].includes(bulkWrites)) return bulkWrites
   throw new StorageError('ERR_CONFIG', `bulkWrites is refuse, warn or allow; got ${bulkWrites}.`)
+}
+
+function reapOf({ reap = 'after-commit' }: WithFilesOptions): 'after-commit' | 'later' {
+  if (['after-commit', 'later'].includes(reap)) return reap
+  throw new StorageError('ERR_CONFIG', `reap is "after-commit" or "later"; got ${JSON.stringify(reap)}.`)
 }
 
 type Entities = DataSource['options']['entities']

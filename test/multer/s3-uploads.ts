@@ -2,7 +2,7 @@ import express from 'express'
 import multer, { type Options } from 'multer'
 import multerS3 from 'multer-s3'
 import { onTestFinished } from 'vitest'
-import { createStorage } from '../../src/core/index.js'
+import { createStorage, type UploadOptions } from '../../src/core/index.js'
 import { S3Driver, type S3DriverOptions } from '../../src/drivers/s3/index.js'
 import { answerErrors } from '../../src/express/index.js'
 import { type SlowPart, type SlowRequest, sendSlowly } from '../../src/testing/index.js'
@@ -14,13 +14,14 @@ import { type ServeOptions, serveUploads } from './upload-app.js'
 
 /** An application of ours over a bucket. */
 export async function ourApp(
-  driver: Partial<S3DriverOptions> & { bucket: string },
+  { uploads, ...driver }: Partial<S3DriverOptions> & { bucket: string; uploads?: UploadOptions },
   options: ServeOptions = {},
 ) {
   const { endpoint, region, accessKeyId, secretAccessKey } = s3Connection()
   const credentials = { accessKeyId, secretAccessKey }
   const storage = createStorage({
     secret: SECRET,
+    ...(uploads && { uploads }),
     backends: { s3: new S3Driver({ endpoint, region, credentials, partSize: 5 * 1024 ** 2, ...driver }) },
   })
   onTestFinished(() => storage.close())

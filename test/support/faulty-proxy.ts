@@ -14,6 +14,8 @@ export interface FaultyProxy {
   seen: string[]
   /** What to do with the next requests; undefined passes them on. */
   fault: Fault | undefined
+  /** How many are open to it now. */
+  connections(): Promise<number>
   close(): Promise<void>
 }
 
@@ -32,6 +34,10 @@ export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     seen: [],
     fault: undefined,
+    connections: () =>
+      new Promise((resolve, reject) =>
+        server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+      ),
     close: () => {
       server.closeAllConnections()
       return new Promise(resolve => server.close(() => resolve()))

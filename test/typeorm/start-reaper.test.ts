@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { DataSource } from 'typeorm'
 import { afterEach, expect, it } from 'vitest'
 import { onStorageEvent, type StorageEvents } from '../../src/core/events.js'
 import { createStorage } from '../../src/core/storage.js'
 import { MemoryDriver } from '../../src/drivers/memory/index.js'
-import { type Reaper, startReaper } from '../../src/typeorm/index.js'
+import { type Reaper, startReaper, withFiles } from '../../src/typeorm/index.js'
 import { keysIn } from '../isolation/doors.js'
+import { sqliteOptions } from '../support/sqlite.js'
 import { describeOnDatabases, house, ledgerOf, memoryStorage, states, upload } from './databases.js'
 import { ORDER_RULES, Order } from './entities.js'
 
@@ -129,6 +131,31 @@ describeOnDatabases('a reaper in the background', fresh => {
     expect(line).toMatchObject({ state: 'delete', attempts: 0, token: null })
     expect(Number(line?.expires_at)).toBeLessThanOrEqual(Date.now())
     await reaper.stop() // once more does no harm
+  })
+
+  it('waits for no driver that never answers and does not listen to its signal', async () => {
+    const driver = new MemoryDriver()
+    const home = await leave(driver)
+    let begun = 0
+    driver.delete = () => {
+      begun += 1
+      return new Promise(() => {})
+    }
+    const reaper = startReaper(home.storage)
+    await expect.poll(() => begun).toBe(1)
+    await reaper.stop({ timeout: 0.01 })
+    expect(await ledgerOf(home.dataSource)).toMatchObject([{ state: 'delete', attempts: 0, token: null }])
+  })
+
+  it('refuses options that make no sense', () => {
+    const storage = memoryStorage()
+    for (const interval of [0, -1, Number.NaN, 100_000]) {
+      const start = () => startReaper(storage, { interval })
+      expect(start).toThrow(expect.objectContaining({ code: 'ERR_CONFIG' }))
+    }
+    expect(() => startReaper(storage, { every: 5 } as object)).toThrow('no option "every"')
+    const wrong = () => withFiles(storage, new DataSource(sqliteOptions()), { reap: 'never' as 'later' })
+    expect(wrong).toThrow('after-commit')
   })
 
   it('does nothing any more when it is stopped', async () => {

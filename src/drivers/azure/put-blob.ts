@@ -49,7 +49,9 @@ async function send(
   const blocks = blocksOf(body, { size: target.options.size, signal: stop.signal, memory })
   const first = (await blocks.next()).value ?? NOTHING
   if (!first.isLast) return new BlockUpload(target, stop, memory).run(first, blocks)
-  return sendWhole(target, bytesOf(first))
+  const stored = await sendWhole(target, bytesOf(first))
+  memory.giveBack(first)
+  return stored
 }
 
 /** As configured, unless the file would then have too many blocks. */

@@ -9,7 +9,7 @@ import {
   encodeCrc32,
   type Part,
   type Sender,
-  type StoredObject,
+  type SentObject,
   type StoredPart,
 } from './sender.js'
 import type { SignedRequests } from './signed-requests.js'
@@ -25,7 +25,7 @@ export class HttpSender implements Sender {
     this.checksum = checksum
   }
 
-  putObject({ call, key, httpHeaders, createOnly }: UploadTarget, body: Block): Promise<StoredObject> {
+  putObject({ call, key, httpHeaders, createOnly }: UploadTarget, body: Block): Promise<SentObject> {
     const condition = createOnly ? { 'if-none-match': '*' } : {}
     const headers = { ...httpHeaders, ...condition, 'x-amz-checksum-crc32': crc32Of(body) }
     const request = { method: 'PUT', key, headers, body } as const
@@ -61,7 +61,7 @@ export class HttpSender implements Sender {
     { call, key, createOnly }: UploadTarget,
     uploadId: string,
     parts: readonly StoredPart[],
-  ): Promise<StoredObject> {
+  ): Promise<SentObject> {
     const bytes = Buffer.from(completionOf(parts))
     const request = {
       method: 'POST',

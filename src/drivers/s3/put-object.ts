@@ -60,7 +60,9 @@ async function send(
   const first = (await blocks.next()).value ?? NOTHING
   if (!first.isLast) return new MultipartUpload(target, sender, stop, memory).run(first, blocks)
   try {
-    return { size: first.length, ...(await sender.putObject(target, first)) }
+    const stored = await sender.putObject(target, first)
+    memory.giveBack(first)
+    return { size: first.length, ...stored }
   } catch (error) {
     return target.settle(error, first.length)
   }

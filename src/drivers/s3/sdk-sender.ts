@@ -11,7 +11,7 @@ import {
   encodeCrc32,
   type Part,
   type Sender,
-  type StoredObject,
+  type SentObject,
   type StoredPart,
 } from './sender.js'
 import type { UploadTarget } from './upload-target.js'
@@ -27,7 +27,7 @@ export class SdkSender implements Sender {
   async putObject(
     { calls, address, headers, createOnly, call }: UploadTarget,
     body: Block,
-  ): Promise<StoredObject> {
+  ): Promise<SentObject> {
     const command = new PutObjectCommand({
       ...address,
       ...headers,
@@ -69,7 +69,7 @@ export class SdkSender implements Sender {
     { calls, address, call, createOnly }: UploadTarget,
     uploadId: string,
     parts: readonly StoredPart[],
-  ): Promise<StoredObject> {
+  ): Promise<SentObject> {
     const command = new CompleteMultipartUploadCommand({
       ...address,
       UploadId: uploadId,

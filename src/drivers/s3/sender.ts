@@ -3,7 +3,7 @@ import { StorageError } from '../../core/errors.js'
 import type { UploadTarget } from './upload-target.js'
 
 /** What the server says of an object that it stored. */
-export interface StoredObject {
+export interface SentObject {
   readonly etag?: string
   readonly version?: string
 }
@@ -30,12 +30,12 @@ export interface StoredPart {
 export interface Sender {
   /** What has to be known of every block before it is sent. */
   readonly checksum?: 'crc32'
-  putObject(target: UploadTarget, body: Block): Promise<StoredObject>
+  putObject(target: UploadTarget, body: Block): Promise<SentObject>
   /** @returns the id of a new multipart upload. Not ended by the target's signal: nobody could abort it then. */
   createUpload(target: UploadTarget): Promise<string>
   uploadPart(target: UploadTarget, part: Part): Promise<StoredPart>
   /** The etag may be empty: Ceph's answer has none. */
-  completeUpload(target: UploadTarget, uploadId: string, parts: readonly StoredPart[]): Promise<StoredObject>
+  completeUpload(target: UploadTarget, uploadId: string, parts: readonly StoredPart[]): Promise<SentObject>
   /** Rejects with ERR_FILE_NOT_FOUND where there is nothing at the target's key. */
   look(target: UploadTarget): Promise<unknown>
 }

@@ -1,18 +1,21 @@
 import { randomUUID } from 'node:crypto'
+import { Readable } from 'node:stream'
 import type { Request } from 'express'
-import { bodyError } from '../../core/abort.js'
-import { StorageError } from '../../core/errors.js'
+import { abortError } from '../../core/abort.js'
 import { assertFileName } from '../../core/file-name.js'
 import { newFileKey } from '../../core/key.js'
-import { acceptsType, type ResolvedRules } from '../../core/rules.js'
+import { maxSizeFor } from '../../core/max-size.js'
+import type { ResolvedRules } from '../../core/rules.js'
 import type { Storage } from '../../core/storage.js'
 import type { FileAddress, StoredFile } from '../../core/stored-file.js'
 import { runWithTenant } from '../../core/tenant.js'
-import { extensionFor, SNIFF_BYTES, sniffType } from '../../upload/sniff.js'
+import { assertAccepted } from '../../upload/accepted.js'
+import type { Content } from '../../upload/content.js'
+import { extensionFor, sniffContent } from '../../upload/sniff.js'
+import { StreamedContent } from '../../upload/streamed-content.js'
 import { decodeFileName } from '../file-name-encoding.js'
 import { tenantOf } from '../request-tenant.js'
 import { watchForEnd } from '../watch-for-end.js'
-import { GuardedBody } from './guarded-body.js'
 
 /** One file that passes through to multer-s3: judged, named, and measured on its way. */
 export interface Passage {
@@ -22,7 +25,9 @@ export interface Passage {
   readonly type: string
   readonly address: FileAddress
   readonly objectKey: string
-  readonly body: GuardedBody
+  readonly content: Content
+  /** What multer-s3 shall read. Nothing but its failure tells multer-s3 that a file is cut, so every bound is one. */
+  readonly body: Readable
   /** Once it was asked for. */
   stored?: Promise<StoredFile>
 }
@@ -41,49 +46,61 @@ export async function openPassage(
 ): Promise<Passage> {
   const disk = storage.disk(rules.disk)
   const tenant = tenantOf(req)
-  await runWithTenant(tenant, () => disk.ready())
-  const name = decodeFileName(file.originalname)
-  assertFileName(name)
-  const body = guard(storage, rules, req, file)
+  const claims = { name: decodeFileName(file.originalname), type: file.mimetype }
+  assertFileName(claims.name)
+  const { content, signal, release } = watched(storage, rules, req, file)
   try {
-    const head = await body.head
-    if (head.length === 0 && rules.empty === 'refuse')
-      throw new StorageError('ERR_FILE_EMPTY', 'The file is empty.')
-    const type = await sniffType(head, name)
-    if (!acceptsType(rules, type)) {
-      const accepted = rules.accept.join(', ')
-      throw new StorageError('ERR_FILE_TYPE', `This is a file of type ${type}. Accepted here: ${accepted}.`)
-    }
-    const key = newFileKey(rules.folder, randomUUID(), extensionFor(type, name))
+    await runWithTenant(tenant, () => disk.ready())
+    const of = { tenant, field: rules.field ?? file.fieldname }
+    content.start(await maxSizeFor(rules.maxSize, of, { timeout: storage.uploads.maxSizeTimeout, signal }))
+    const type = await sniffContent(content, claims.name)
+    assertAccepted(rules, type, content, claims)
+    const key = newFileKey(rules.folder, randomUUID(), extensionFor(type, claims.name))
     const address = runWithTenant(tenant, () => disk.address(key, 'put'))
-    return { storage, rules, name, type, address, objectKey: disk.objectKey(address), body }
+    const body = toReadable(await content.body())
+    body.once('close', release)
+    return {
+      storage,
+      rules,
+      name: claims.name,
+      type,
+      address,
+      objectKey: disk.objectKey(address),
+      content,
+      body,
+    }
   } catch (error) {
-    body.destroy(error instanceof Error ? error : new Error(String(error)))
+    release()
     throw error
   }
 }
 
-function guard(storage: Storage, rules: ResolvedRules, req: Request, file: Express.Multer.File): GuardedBody {
-  const { stream } = file
-  const { idleTimeout } = storage.uploads
-  const body = new GuardedBody({ headSize: SNIFF_BYTES, maxSize: rules.maxSize, idleTimeout })
+function watched(storage: Storage, rules: ResolvedRules, req: Request, { stream }: Express.Multer.File) {
   const { signal, release } = watchForEnd(req, stream, rules)
-  const onAbort = () => body.destroy(signal.reason)
-  const onError = (error: Error) => body.destroy(bodyError(error))
-  const onClose = () => {
-    if (!stream.readableEnded) body.destroy(bodyError(new Error('closed before its end')))
-  }
-  signal.addEventListener('abort', onAbort, { once: true })
-  stream.on('error', onError).once('close', onClose)
-  // What it fails by comes out of multer-s3 as well, unless that does not read it yet.
-  body.on('error', () => {})
-  body.once('close', () => {
-    release()
-    signal.removeEventListener('abort', onAbort)
-    stream.off('error', onError).off('close', onClose).unpipe(body)
-    stream.resume() // Multer waits for its end
+  const { idleTimeout } = storage.uploads
+  // A failure of its own reaches multer-s3 by the body.
+  const content = new StreamedContent(stream, {
+    idleTimeout,
+    total: undefined,
+    onFailure: () => {},
+    progress: undefined,
   })
+  const onAbort = () => content.fail(abortError(signal))
   if (signal.aborted) onAbort()
-  else stream.pipe(body)
-  return body
+  else signal.addEventListener('abort', onAbort, { once: true })
+  return {
+    content,
+    signal,
+    release: () => {
+      signal.removeEventListener('abort', onAbort)
+      release()
+      content.release()
+      stream.resume() // Multer waits for its end
+    },
+  }
+}
+
+function toReadable(body: Awaited<ReturnType<Content['body']>>): Readable {
+  if (body instanceof Readable) return body
+  return Readable.from(body instanceof Uint8Array ? [body] : body)
 }

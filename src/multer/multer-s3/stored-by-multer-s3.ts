@@ -33,11 +33,11 @@ async function register({
   type,
   address,
   objectKey,
-  body,
+  content,
 }: Passage): Promise<StoredFile> {
   const disk = storage.disk(address.disk)
   const { backend, tenant } = address
-  const size = body.received
+  const { size } = content
   const staged = await storage.ledgers
     .of(tenant)
     .stage({ backend, objectKey, disk: disk.name, tenant, atMost: size })
@@ -46,7 +46,7 @@ async function register({
     if (found.size !== size)
       throw new StorageError('ERR_BACKEND', `The backend has ${found.size} of ${size} bytes.`, { backend })
     await staged.confirm(size)
-    const facts = { name, size, type, sha256: body.sha256(), version: found.version }
+    const facts = { name, size, type, sha256: content.sha256(), version: found.version }
     return mintStoredFile({ home: storage, column: rules }, { ...address, ...facts })
   } catch (error) {
     // The line goes and the object stays: who stored it may have other plans for it.

@@ -1,3 +1,4 @@
+import { untilAborted } from '../../core/abort.js'
 import type { Driver } from '../../core/driver.js'
 import { inLanes } from '../../core/in-lanes.js'
 import { groupBy } from './group-by.js'
@@ -21,7 +22,8 @@ export async function endUploads(
   const found = await findUploads(driver, unknown, options, failures)
   await inLanes([...known, ...found], options.concurrency, async ({ line, id }) => {
     try {
-      await driver.abortUpload?.(line.objectKey, id, { signal: options.signal })
+      const { signal } = options
+      await untilAborted(driver.abortUpload?.(line.objectKey, id, { signal }) ?? Promise.resolve(), signal)
     } catch (cause) {
       failures.set(line, toFailure(cause, line))
     }

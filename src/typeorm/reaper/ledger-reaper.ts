@@ -8,6 +8,7 @@ import { ReapQueue } from './reap-queue.js'
 import type { ReapStatements } from './reap-statements.js'
 import type { Failures } from './removal.js'
 import { removeObjects } from './remove-objects.js'
+import { settledWithin } from './settled-within.js'
 import { HOLD, type TakenLine, TakenLines } from './taken-lines.js'
 
 /** How one pass through a ledger works. */
@@ -60,6 +61,8 @@ const REMOVAL_TIME = HOLD / 2
 
 /** How long the end of a batch is waited for when the database closes, in milliseconds. */
 const CLOSE_TIME = 5_000
+/** For requests that were given up to end, so that their lines can be given back. */
+const LAST_MOMENTS = 2_000
 
 /**
  * Deletes what the lines of one ledger have given up. Lines are marked in a committed transaction before an object is
@@ -140,9 +143,9 @@ export class LedgerReaper {
   async close(): Promise<void> {
     this.#closing.abort()
     this.#queue.clear()
-    const timer = setTimeout(() => this.#closed.abort(), CLOSE_TIME)
-    await Promise.allSettled(this.#running)
-    clearTimeout(timer)
+    await settledWithin(this.#running, CLOSE_TIME)
+    this.#closed.abort()
+    await settledWithin(this.#running, LAST_MOMENTS)
   }
 
   async #reap(

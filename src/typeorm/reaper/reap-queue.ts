@@ -1,3 +1,4 @@
+import { publish } from '../../core/events.js'
 import type { LineKey } from '../ledger-sql.js'
 
 /** Keys in one batch. What was committed while the last one ran goes together. */
@@ -28,13 +29,22 @@ export class ReapQueue {
     this.#waiting = []
   }
 
+  async #next(): Promise<void> {
+    const batch = this.#waiting.splice(0, BATCH)
+    try {
+      await this.#reap(batch)
+    } catch (error) {
+      // The database fails, so it will not take the rest either.
+      for (const { backend, objectKey: key } of [...batch, ...this.#waiting])
+        publish('leftover', { backend, key, error })
+      this.clear()
+    }
+  }
+
   async #run(): Promise<void> {
     this.#isRunning = true
     try {
-      while (this.#waiting.length > 0) await this.#reap(this.#waiting.splice(0, BATCH))
-    } catch {
-      // The database fails, so it will not take the rest either. The reaper says what is wrong with it.
-      this.clear()
+      while (this.#waiting.length > 0) await this.#next()
     } finally {
       this.#isRunning = false
     }

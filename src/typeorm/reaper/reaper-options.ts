@@ -30,6 +30,7 @@ const REAP_OPTIONS: OptionNames<ReapOptions> = {
 const REAPER_OPTIONS: OptionNames<ReaperOptions> = { ...REAP_OPTIONS, interval: 'known' }
 
 const DEFAULT_INTERVAL = 60
+const MAX_INTERVAL = 86_400
 
 /** @throws ERR_CONFIG */
 export function resolveReapOptions(options: ReapOptions): PassOptions {
@@ -41,8 +42,9 @@ export function resolveReapOptions(options: ReapOptions): PassOptions {
 export function resolveReaperOptions(options: ReaperOptions): PassOptions & { interval: number } {
   assertKnownOptions('startReaper()', options, REAPER_OPTIONS)
   const { interval = DEFAULT_INTERVAL } = options
-  if (!(Number.isFinite(interval) && interval > 0))
-    throw notPositive('interval', 'number of seconds', interval)
+  if (!(interval > 0 && interval <= MAX_INTERVAL)) {
+    throw notPositive('interval', `number of seconds, at most ${MAX_INTERVAL}`, interval)
+  }
   return { ...passOptions(options), interval: interval * 1000 }
 }
 

@@ -17,9 +17,13 @@ export class ReleasedFiles {
 
   /** To be called when the lines are marked. */
   add(runner: QueryRunner, keys: readonly LineKey[]): void {
-    const all = [...(this.#keys.get(runner) ?? []), ...keys]
-    if (runner.isTransactionActive) this.#keys.set(runner, all)
-    else this.#tell(keys)
+    if (!runner.isTransactionActive) {
+      this.#tell(keys)
+      return
+    }
+    const known = this.#keys.get(runner)
+    if (known === undefined) this.#keys.set(runner, [...keys])
+    else known.push(...keys)
   }
 
   /** To be called after the commit of a whole transaction, not of a savepoint. */

@@ -1,3 +1,4 @@
+import { untilAborted } from '../../core/abort.js'
 import type { Driver } from '../../core/driver.js'
 import { inLanes } from '../../core/in-lanes.js'
 import type { Storage } from '../../core/storage.js'
@@ -30,7 +31,7 @@ async function remove(
   failures: Failures,
 ): Promise<void> {
   try {
-    const driver = await storage.openForReaper(backend)
+    const driver = await untilAborted(storage.openForReaper(backend), options.signal)
     // Before the object goes: an upload that somebody completes in between makes a new one.
     await endUploads(driver, lines, options, failures)
     const ended = lines.filter(line => !failures.has(line))
@@ -51,7 +52,7 @@ async function deleteEach(
 ): Promise<void> {
   await inLanes(lines, concurrency, async line => {
     try {
-      await driver.delete(line.objectKey, { signal })
+      await untilAborted(driver.delete(line.objectKey, { signal }), signal)
     } catch (cause) {
       failures.set(line, toFailure(cause, line))
     }
@@ -66,7 +67,8 @@ async function deleteTogether(
 ): Promise<void> {
   if (lines.length === 0) return
   const lineOf = new Map(lines.map(line => [line.objectKey, line]))
-  const failed = (await driver.deleteMany?.([...lineOf.keys()], { signal })) ?? []
+  const deleting = driver.deleteMany?.([...lineOf.keys()], { signal }) ?? Promise.resolve([])
+  const failed = await untilAborted(deleting, signal)
   for (const { key, error } of failed) {
     const line = lineOf.get(key)
     if (line !== undefined) failures.set(line, error)

@@ -3,6 +3,7 @@ import type { Storage } from '../../core/storage.js'
 import type { PassOptions } from './ledger-reaper.js'
 import { type ReapReport, reapRound } from './reap-round.js'
 import { type ReaperOptions, resolveReaperOptions } from './reaper-options.js'
+import { settledWithin } from './settled-within.js'
 
 /** A reaper that works in this process. */
 export interface Reaper {
@@ -37,6 +38,8 @@ export function startReaper(storage: Storage, options: ReaperOptions = {}): Reap
 
 // Milliseconds.
 const SHORTEST_PAUSE = 1_000
+/** What a timer of Node can wait; beyond that it fires at once. */
+const MAX_TIMER = 2 ** 31 - 1
 /** For requests that were given up to end, so that their lines can be given back. */
 const LAST_MOMENTS = 2_000
 
@@ -69,9 +72,10 @@ class BackgroundReaper implements Reaper {
 
   async stop({ timeout = 10 }: { timeout?: number } = {}): Promise<void> {
     this.#soon.abort()
-    await this.#ended(timeout * 1000)
+    const round = this.#round === undefined ? [] : [this.#round]
+    await settledWithin(round, Math.min(timeout * 1000, MAX_TIMER))
     this.#now.abort()
-    await this.#ended(LAST_MOMENTS)
+    await settledWithin(round, LAST_MOMENTS)
   }
 
   async #work(): Promise<void> {
@@ -89,13 +93,5 @@ class BackgroundReaper implements Reaper {
   async #pause(pause: number): Promise<void> {
     const options = { ref: false, signal: this.#soon.signal }
     await sleep(pause * (0.5 + Math.random() / 2), undefined, options).catch(() => {})
-  }
-
-  /** Waits for the round under way, so many milliseconds. */
-  async #ended(limit: number): Promise<void> {
-    const done = new AbortController()
-    const late = sleep(limit, undefined, { signal: done.signal }).catch(() => {})
-    await Promise.race([this.#round, late])
-    done.abort()
   }
 }

@@ -4,6 +4,7 @@ import type { StoredFile } from '../../core/stored-file.js'
 import type { ColumnMetadata, FileColumnMetadata, FileEntities } from '../file-metadata.js'
 import type { DatabaseLedger } from '../ledger.js'
 import type { LedgerSql, Place, Statement } from '../ledger-sql.js'
+import { takeRows } from './take-rows.js'
 
 const PAGE = 1000
 
@@ -61,7 +62,7 @@ export class FileTable {
   async *rows(ledger: DatabaseLedger): AsyncGenerator<FileRow> {
     let after: readonly string[] | undefined
     for (;;) {
-      const page = await ledger.read(this.#page(after))
+      const page = takeRows(await ledger.read(this.#page(after)))
       for (const row of page) yield this.#rowOf(row)
       if (page.length < PAGE) return
       after = this.#rowOf(page.at(-1) ?? {}).id

@@ -29,8 +29,6 @@ export type Mending =
   | 'attached'
   /** The ledger has it to be deleted; the reaper will. */
   | 'queued'
-  /** The upload is ended. */
-  | 'aborted'
 
 /** A row that has to do with a finding. */
 export interface FindingRow {

@@ -1,6 +1,7 @@
 import type { DatabaseLedger } from '../ledger.js'
 import { type LedgerSql, type LineKey, type Place, type Statement, whereKeys } from '../ledger-sql.js'
 import type { LedgerState } from '../ledger-table.js'
+import { takeRows } from './take-rows.js'
 
 /** Lines in one statement. */
 const PAGE = 1000
@@ -37,7 +38,7 @@ export class LedgerReads {
   async *below(backend: string, prefix: string): AsyncGenerator<Line> {
     let after: string | undefined
     for (;;) {
-      const page = (await this.#ledger.read(this.#page(backend, prefix, after))).map(lineOf)
+      const page = takeRows(await this.#ledger.read(this.#page(backend, prefix, after))).map(lineOf)
       yield* page
       if (page.length < PAGE) return
       after = page.at(-1)?.objectKey

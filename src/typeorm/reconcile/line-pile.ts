@@ -2,14 +2,15 @@
 const BYTES = 3 * 1024 * 1024
 const MAX_LINES = 32_768
 const LINE_BREAK = 0x0a
+const NOTHING = Buffer.alloc(0)
 
 /**
  * Lines that wait to be sorted, as bytes outside of the heap: as text they would live just long enough to make the
  * garbage collector let the heap grow.
  */
 export class LinePile {
-  #bytes = Buffer.allocUnsafe(BYTES)
-  readonly #starts = new Uint32Array(MAX_LINES + 1)
+  #bytes = NOTHING
+  #starts = new Uint32Array(1)
   #count = 0
 
   get isEmpty(): boolean {
@@ -18,13 +19,10 @@ export class LinePile {
 
   /** @returns false where it is full; what is longer than all of it makes it larger */
   add(line: string): boolean {
-    const start = this.#starts[this.#count] ?? 0
+    const start = this.#start(this.#count)
     const end = start + line.length + 1
-    if (this.#count === MAX_LINES) return false
-    if (end > this.#bytes.length) {
-      if (!this.isEmpty) return false
-      this.#bytes = Buffer.allocUnsafe(end)
-    }
+    if (this.isEmpty) this.#makeRoom(end)
+    if (end > this.#bytes.length || this.#count === MAX_LINES) return false
     this.#bytes.write(line, start, 'latin1')
     this.#bytes[end - 1] = LINE_BREAK
     this.#starts[++this.#count] = end
@@ -33,6 +31,18 @@ export class LinePile {
 
   clear(): void {
     this.#count = 0
+  }
+
+  /** Gives the memory back. */
+  drop(): void {
+    this.clear()
+    this.#bytes = NOTHING
+  }
+
+  #makeRoom(length: number): void {
+    if (this.#bytes.length < Math.max(length, BYTES))
+      this.#bytes = Buffer.allocUnsafe(Math.max(length, BYTES))
+    if (this.#starts.length <= MAX_LINES) this.#starts = new Uint32Array(MAX_LINES + 1)
   }
 
   /** All lines in order, each with its line break; valid until the next line is added. */

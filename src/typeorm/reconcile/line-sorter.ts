@@ -37,12 +37,13 @@ export class LineSorter {
       return
     }
     if (!this.#pile.isEmpty) await this.#spill()
+    this.#pile.drop()
     yield* mergeSorted(this.#levels.flat())
   }
 
   /** Drops what lies on the disk. */
   async close(): Promise<void> {
-    this.#pile.clear()
+    this.#pile.drop()
     if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true })
   }
 

@@ -9,8 +9,7 @@ import { holdsStill, type RowFile } from './sorted-rows.js'
 
 /**
  * What `reconcile` does about what it finds. `report`: nothing. `attach`: rows get the lines that they should have, so
- * that nobody deletes their files. `all`: also, what no row holds goes to the ledger to be deleted, and uploads that
- * nobody knows are ended.
+ * that nobody deletes their files. `all`: also, what no row holds goes to the ledger to be deleted.
  */
 export type Fix = 'report' | 'attach' | 'all'
 

@@ -4,6 +4,7 @@ import { bindingOf } from '../files-binding.js'
 import { Candidates } from './candidates.js'
 import { compare } from './compare.js'
 import { ReconcileContext } from './context.js'
+import { findOpenUploads } from './open-uploads.js'
 import type { ReconcileOptions } from './options.js'
 import { readRows } from './read-rows.js'
 import type { ReconcileReport } from './report.js'
@@ -42,6 +43,7 @@ export async function reconcile(options: ReconcileOptions): Promise<ReconcileRep
     await compare(context, standards, rows, candidates)
     await rows.close()
     await verify(context, standards, candidates)
+    if (standards.allRows) await findOpenUploads(context)
     return context.report.report(options.fix ?? 'report')
   } finally {
     await Promise.all([rows.close(), candidates.close()])

@@ -100,7 +100,7 @@ export async function compare(workload, variants, { rounds, database }) {
 
 async function run(variant, workload, files, s3, context) {
   const profile = process.env.BENCH_PROFILE
-  const execArgv = ['--expose-gc', ...(profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}/${variant}`] : [])]
+  const execArgv = profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}/${variant}`] : []
   const app = await start(new URL('./app.mjs', import.meta.url), [variant, JSON.stringify(context)], {
     execArgv,
   })
