@@ -7,6 +7,7 @@ import { createStorage } from '../../../src/core/storage.js'
 import { MemoryDriver } from '../../../src/drivers/memory/index.js'
 import { lineOf } from '../../../src/typeorm/file-line.js'
 import { installFileTriggers } from '../../../src/typeorm/index.js'
+import { literal } from '../../../src/typeorm/triggers/sql-text.js'
 import { filesSql } from '../../../src/typeorm/triggers/sqlite-triggers.js'
 import { diskSpaces } from '../../../src/typeorm/triggers/trigger-plan.js'
 import { describeWithPostgres, freshDatabase } from '../../support/postgres.js'
@@ -87,8 +88,8 @@ async function agree(read: (text: string) => Promise<Lines>): Promise<void> {
 
 it('object keys built by SQLite are those that core builds', async () => {
   const dataSource = await new DataSource(sqliteOptions()).initialize()
-  const query = filesSql({ disks: diskSpaces(storage) }, '?1')
-  await agree(text => dataSource.query(query, [text]))
+  const plan = { disks: diskSpaces(storage) }
+  await agree(text => dataSource.query(filesSql(plan, literal(text))))
   await dataSource.destroy()
 })
 
