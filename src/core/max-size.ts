@@ -25,7 +25,7 @@ export type MaxSizeOf = (upload: LimitedUpload) => number | string | Promise<num
 export async function maxSizeFor(
   maxSize: number | MaxSizeOf,
   upload: LimitedUpload,
-  options: { timeout: number; signal: AbortSignal },
+  options: { timeout: number; signal: AbortSignal | undefined },
 ): Promise<number> {
   if (typeof maxSize === 'number') return maxSize
   const { timeout, signal } = options
@@ -36,9 +36,10 @@ export async function maxSizeFor(
   )
   try {
     const asked = Promise.resolve().then(() => maxSize(upload))
-    return toLimit(await untilAborted(untilAborted(asked, late.signal), signal))
+    const inTime = untilAborted(asked, late.signal)
+    return toLimit(await (signal === undefined ? inTime : untilAborted(inTime, signal)))
   } catch (error) {
-    if (StorageError.is(error) || signal.aborted) throw error
+    if (StorageError.is(error) || signal?.aborted) throw error
     throw unknown('The function maxSize failed.', error)
   } finally {
     clearTimeout(timer)

@@ -25,6 +25,16 @@ const OPEN_XML_FOLDERS: ReadonlyMap<string, string> = new Map([
   ['pptx', 'ppt/'],
 ])
 
+// Known by two or three letters that a text may begin with as well, such as a list of cars ("BMW") or of companies ("MZ").
+const WORDLIKE_MAGIC: ReadonlySet<string> = new Set([
+  'image/bmp',
+  'application/x-msdownload',
+  'application/x-shockwave-flash',
+  'application/x-bzip2',
+  'audio/mpeg',
+  'audio/x-musepack',
+])
+
 const TEXT_TYPES: ReadonlySet<string> = new Set([
   'application/json',
   'application/ld+json',
@@ -66,6 +76,7 @@ async function sniffMagic(head: Buffer): Promise<string | undefined> {
   const found = await fileTypeFromBuffer(head).catch(() => undefined)
   // For XML the magic number stops at the prolog; what matters is the root element.
   if (found === undefined || found.mime === 'application/xml') return undefined
+  if (WORDLIKE_MAGIC.has(found.mime) && isText(head)) return undefined
   // The first bytes of an MPEG frame may be the byte order mark of UTF-16 as well. In doubt a browser sees text.
   return found.mime === 'audio/mpeg' && isUtf16(head) ? undefined : found.mime
 }
@@ -98,6 +109,11 @@ function sniffText(head: Buffer, extension: string): string | undefined {
 
 function isTextType(type: string): boolean {
   return type.startsWith('text/') || TEXT_TYPES.has(type) || type.endsWith('+xml') || type.endsWith('+json')
+}
+
+/** UTF-8 that also begins without the control characters which none of those formats does without. */
+function isText(head: Buffer): boolean {
+  return isUtf8(head) && !head.subarray(0, 512).some(byte => byte < 9 || (byte > 13 && byte < 27))
 }
 
 function isUtf8(head: Buffer): boolean {

@@ -1,46 +1,70 @@
 import { Readable } from 'node:stream'
-import { StorageError } from '../core/errors.js'
 import { type FileRules, resolveRules } from '../core/rules.js'
 import type { Storage } from '../core/storage.js'
 import type { StoredFile } from '../core/stored-file.js'
-import { receiveFile } from './receive-file.js'
+import { type IncomingFile, receiveFile } from './receive-file.js'
+import { type FileBody, openSource } from './sources/open-source.js'
 
 /** What else {@link storeFile} should know. */
-export interface StoreFileOptions {
-  /** The file's name, as people shall see it; its extension helps to tell text types apart. */
-  name: string
-  /** Ends the upload early; nothing of it stays. */
-  signal?: AbortSignal
+export interface StoreFileOptions
+  extends Pick<IncomingFile, 'type' | 'size' | 'signal' | 'idleTimeout' | 'deadline' | 'onProgress'> {
+  /**
+   * The file's name, as people shall see it; its extension helps to tell text types apart. A File, a path and a URL
+   * bring one; everything else needs it.
+   */
+  name?: string
 }
 
 /**
  * Stores bytes of the application itself as a file of the current tenant, through the same pipeline as an
  * upload. Until a row with the file is saved it belongs to nobody; the ledger knows it as pending.
  *
- * @param body all bytes, or a stream, which is consumed or destroyed
- * @throws ERR_TENANT_REQUIRED, ERR_FILE_NAME, ERR_FILE_EMPTY, ERR_FILE_TYPE, ERR_FILE_TOO_LARGE,
- *   ERR_UPLOAD_ABORTED, ERR_UPLOAD_TIMEOUT, the backend's and the ledger's errors
+ * @param body a stream is consumed or destroyed
+ * @throws ERR_TENANT_REQUIRED, ERR_FILE_NAME, ERR_FILE_EMPTY, ERR_FILE_TYPE, ERR_FILE_TOO_LARGE, ERR_LIMIT_UNKNOWN,
+ *   ERR_SOURCE_REFUSED, ERR_SOURCE_FAILED, ERR_UPLOAD_ABORTED, ERR_UPLOAD_TIMEOUT, the backend's and the ledger's errors
  * @example
  * invoice.pdf = await storeFile(storage, pdf, rulesOf(Invoice, 'pdf'), { name: 'invoice-2026-11.pdf' })
  * await invoices.save(invoice)
+ * @example
+ * logo.file = await storeFile(storage, { url: form.logoUrl }, rulesOf(Logo, 'file'))
  */
 export async function storeFile(
   storage: Storage,
-  body: Uint8Array | Readable,
+  body: FileBody,
   rules: FileRules,
-  options: StoreFileOptions,
+  options: StoreFileOptions = {},
 ): Promise<StoredFile> {
-  if (body instanceof Uint8Array) return receiveFile(storage, body, resolveRules(rules), options)
-  if (!(body instanceof Readable))
-    throw new StorageError('ERR_CONFIG', 'storeFile takes a Buffer, a Uint8Array or a Readable stream.')
-  // For what may still fail in it when nobody reads it any more, such as the opening of a missing file.
-  body.on('error', ignore)
+  const guarded = body instanceof Readable ? guard(body) : undefined
   try {
-    return await receiveFile(storage, body, resolveRules(rules), options)
+    const resolved = resolveRules(rules)
+    storage.disk(resolved.disk).assertWritable() // before a file or another server is asked
+    const { signal, idleTimeout: timeout = storage.uploads.idleTimeout } = options
+    const { source, ...known } = await openSource(body, { signal, timeout })
+    const release = source instanceof Readable && source !== body ? guard(source) : undefined
+    try {
+      const { name = known.name ?? '', type = known.type, size = known.size, ...rest } = options
+      return await receiveFile(storage, source, resolved, { ...rest, name, type, size })
+    } finally {
+      release?.()
+    }
   } finally {
-    body.destroy()
-    if (body.closed) body.off('error', ignore)
-    else body.once('close', () => body.off('error', ignore))
+    guarded?.()
+  }
+}
+
+/**
+ * Hears what may fail in a stream when nobody reads it any more, such as the opening of a missing file.
+ *
+ * @returns ends the stream, and the listening with it
+ */
+function guard(source: Readable): () => void {
+  source.on('error', ignore)
+  return () => {
+    const letGo = () => void source.off('error', ignore)
+    source.destroy()
+    // A stream calls itself closed a moment before it says why.
+    if (source.closed) setImmediate(letGo)
+    else source.once('close', letGo)
   }
 }
 

@@ -35,34 +35,34 @@ describeOnDatabases('a quota', fresh => {
   })
 
   it('holds uploads of unknown length to what they may become at most', async () => {
-    const home = await house(fresh, [Order], { quota: '300kb' })
+    const home = await house(fresh, [Order], { quota: '1200kb' })
     const { storage, dataSource } = home
-    const rules = { ...ORDER_RULES, maxSize: '200kb' }
+    const rules = { ...ORDER_RULES, maxSize: '800kb' }
     const slow = Readable.from(
       (async function* () {
-        yield Buffer.alloc(100 * KB, 'a')
-        await vi.waitFor(async () => expect((await usage(dataSource, 'acme')).used).toBe(200 * KB))
-        const another = Readable.from([Buffer.alloc(70 * KB, 'b')], { objectMode: false })
+        yield Buffer.alloc(400 * KB, 'a')
+        await vi.waitFor(async () => expect((await usage(dataSource, 'acme')).used).toBe(800 * KB))
+        const another = Readable.from([Buffer.alloc(440 * KB, 'b')], { objectMode: false })
         const big = runWithTenant('acme', () => storeFile(storage, another, rules, { name: 'b.txt' }))
         await expect(big).rejects.toMatchObject(exceeded)
-        await upload(home, ORDER_RULES, { body: kilobytes(60) })
+        await upload(home, ORDER_RULES, { body: kilobytes(240) })
       })(),
       { objectMode: false },
     )
     await runWithTenant('acme', () => storeFile(storage, slow, rules, { name: 'a.txt' }))
-    expect((await usage(dataSource, 'acme')).used).toBe(160 * KB)
+    expect((await usage(dataSource, 'acme')).used).toBe(640 * KB)
   })
 
   it('takes the length of the request where that says less than the largest file', async () => {
-    const home = await house(fresh, [Order], { quota: '100kb' })
+    const home = await house(fresh, [Order], { quota: '1000kb' })
     const store = (atMost?: number) => {
-      const body = Readable.from([Buffer.alloc(70 * KB, 'b')], { objectMode: false })
+      const body = Readable.from(halves(700 * KB), { objectMode: false })
       const rules = resolveRules(ORDER_RULES)
       return runWithTenant('acme', () => receiveFile(home.storage, body, rules, { name: 'b.txt', atMost }))
     }
     await expect(store()).rejects.toMatchObject(exceeded)
-    await store(80 * KB)
-    expect((await usage(home.dataSource, 'acme')).left).toBe(30 * KB)
+    await store(800 * KB)
+    expect((await usage(home.dataSource, 'acme')).left).toBe(300 * KB)
   })
 
   it('gives back what a failed upload or a discarded file took', async () => {
@@ -212,3 +212,10 @@ describe('usage', () => {
     await expect(usage(dataSourceOf(sqliteOptions()), 'acme')).rejects.toMatchObject({ code: 'ERR_CONFIG' })
   })
 })
+
+/** So large, and so late, that its length is not known when it begins to be stored. */
+async function* halves(size: number): AsyncGenerator<Buffer> {
+  yield Buffer.alloc(size / 2, 'b')
+  await new Promise(resolve => setTimeout(resolve, 50))
+  yield Buffer.alloc(size / 2, 'b')
+}

@@ -163,6 +163,21 @@ describe('text is told apart by its extension', () => {
     expect(await typeOf(body, name)).toBe('application/octet-stream')
   })
 
+  test.each(['BMW,320i\n', 'MZ;Mainz\n', 'FWS,Fort Wayne\n', 'ID3,4\n', 'BZh,x\n', 'MP+,1\n'])(
+    '%j is no picture, program or sound',
+    async text => {
+      expect(await typeOf(text, 'a.csv')).toBe('text/csv')
+      expect(await typeOf(padded(text, 70_000, 'x,y\n').subarray(0, 65_536), 'a.csv')).toBe('text/csv')
+    },
+  )
+
+  test.each([
+    ['BM\x36\0\0\0\0\0\0\0\x36\0\0\0', 'image/bmp'],
+    ['MZ\x90\0\x03\0\0\0', 'application/x-msdownload'],
+  ])('%j is none', async (start, type) => {
+    expect(await typeOf(padded(Buffer.from(start, 'latin1'), 300, '\0'), 'a.csv')).toBe(type)
+  })
+
   it('binary junk is unknown', async () => {
     const junk = Buffer.from(Array.from({ length: 5000 }, (_each, index) => (index * 167 + 13) % 256))
     expect(await typeOf(junk, 'a.txt')).toBe('application/octet-stream')
