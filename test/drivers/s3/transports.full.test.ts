@@ -60,7 +60,7 @@ function trustingClient({ endpoint, ca }: TlsFront): S3Client {
     region,
     credentials: { accessKeyId, secretAccessKey },
     forcePathStyle: true,
-    requestHandler: { httpsAgent: new Agent({ keepAlive: true, ca }) },
+    requestHandler: { httpsAgent: new Agent({ keepAlive: true, ca, checkServerIdentity: () => undefined }) },
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
   })
