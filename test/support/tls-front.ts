@@ -5,7 +5,7 @@ import { selfSigned } from './self-signed.js'
 
 /** TLS in front of a server that has none. */
 export interface TlsFront {
-  /** `https://localhost:<port>`: the certificate knows no IP address. */
+  /** By IP address, since Ceph takes the name `localhost` for that of a bucket; the certificate knows names only. */
   readonly endpoint: string
   /** Who vouches for it: itself. */
   readonly ca: string
@@ -30,7 +30,7 @@ export async function startTlsFront(target: string): Promise<TlsFront> {
   server.on('tlsClientError', () => {})
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const front: TlsFront = {
-    endpoint: `https://localhost:${(server.address() as AddressInfo).port}`,
+    endpoint: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
     ca: certificate,
     target,
     close: () => {
