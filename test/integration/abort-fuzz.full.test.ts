@@ -178,7 +178,7 @@ describeWithPostgres('1,000 uploads that are cut anywhere at any time, beside 25
     await fuzz(new LocalDriver({ root }), async () =>
       expect(readdirSync(path.join(root, '.tenant-files', 'tmp'))).toEqual([]),
     )
-  }, 300_000)
+  }, 600_000)
 
   describeWithS3('on a real S3 server', () => {
     it('leave nothing in the bucket, and the others are whole', async () => {
@@ -193,7 +193,7 @@ describeWithPostgres('1,000 uploads that are cut anywhere at any time, beside 25
         expect(await listOpenUploads(bucket, inspector)).toEqual([])
         inspector.destroy()
       })
-    }, 300_000)
+    }, 600_000)
   })
 })
 
