@@ -7,6 +7,8 @@ import type { ResolvedRules } from '../core/rules.js'
 // One per request: a form may hold more files than a response should have listeners.
 const departures = new WeakMap<Request, AbortSignal>()
 
+const left = () => new StorageError('ERR_UPLOAD_ABORTED', 'The client left before the answer.')
+
 /**
  * Watches for what Multer does not tell its engine. At a limit of Multer's own, busboy ends the stream as if the
  * file were complete. And once the last byte of the form has arrived, the request is over for Multer: a client
@@ -21,7 +23,7 @@ export function watchForEnd(
 ): { signal: AbortSignal; release: () => void } {
   const abort = new AbortController()
   const departure = departureOf(req)
-  const onDeparture = () => abort.abort(departure.reason)
+  const onDeparture = () => abort.abort(left())
   const onLimit = () => {
     const own = typeof rules.maxSize === 'number' ? ` or the ${rules.maxSize} bytes allowed here` : ''
     const message = `The file is larger than Multer's limit${own}.`
@@ -43,8 +45,8 @@ function departureOf(req: Request): AbortSignal {
   if (known !== undefined) return known
   const abort = new AbortController()
   setMaxListeners(0, abort.signal)
-  const leave = () =>
-    abort.abort(new StorageError('ERR_UPLOAD_ABORTED', 'The client left before the answer.'))
+  // Every response closes at last, so the error is made only where an upload is still under way.
+  const leave = () => abort.abort('left')
   if (req.res?.closed) leave()
   else req.res?.once('close', leave)
   departures.set(req, abort.signal)

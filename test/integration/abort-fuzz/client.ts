@@ -30,10 +30,11 @@ export async function send(upload: PlannedUpload, port: number): Promise<Answer>
 
 async function write(socket: Socket, upload: PlannedUpload): Promise<void> {
   const random = randomFrom(upload.seed)
+  const closed = once(socket, 'close').catch(() => {})
   for (const piece of piecesOf(upload)) {
     if (!socket.writable) return
     const isTaken = socket.write(piece)
-    if (!isTaken) await Promise.race([once(socket, 'drain'), once(socket, 'close')]).catch(() => {})
+    if (!isTaken) await Promise.race([once(socket, 'drain').catch(() => {}), closed])
     if (random() < upload.hesitation) await sleep(random() * 10)
   }
 }
