@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { StorageError } from '../../core/errors.js'
 
 /** A signal that aborts after a time, or as soon as one of `stops` does. To be cleared when the work is done. */
@@ -8,6 +9,8 @@ export class Deadline {
 
   /** @param time in milliseconds */
   constructor(time: number, stops: readonly AbortSignal[]) {
+    // Many deletions listen to it at the same time.
+    setMaxListeners(0, this.#end.signal)
     this.#stops = stops
     this.#timer = setTimeout(() => this.#end.abort(tooLong(time)), time)
     for (const stop of stops) stop.addEventListener('abort', this.#onStop)
