@@ -3,6 +3,9 @@
  *
  * @module
  */
+// The types of `req.file` come with this room, whatever is imported from it.
+import './uploaded-file.js'
+
 export type { FieldRules } from './field-rules.js'
 export { limitsByRequest, type UploadLimits } from './limits-by-request.js'
 export { type MulterS3Option, type MulterS3Options, multerS3Options } from './multer-s3/multer-s3-options.js'
