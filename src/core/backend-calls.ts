@@ -15,6 +15,8 @@ export interface BackendCall {
   slow?: boolean
   /** Milliseconds for everything, further tries included, instead of what follows from the limits. */
   within?: number
+  /** Told of each try that fails. The backend may have done what it was asked for all the same. */
+  onFailedTry?: () => void
 }
 
 /** What a driver knows of its backend's failures. */
@@ -86,6 +88,7 @@ export class BackendCalls {
         this.#budget.succeeded(paid)
         return result
       } catch (error) {
+        call.onFailedTry?.()
         const failure = this.#rules.toError(error, call)
         if (number >= tries || stop.aborted || !this.#rules.isTransient(failure)) throw failure
         paid = this.#budget.take(StorageError.is(failure, 'ERR_BACKEND_TIMEOUT') ? 'timeout' : 'answer')

@@ -43,11 +43,14 @@ export class BlockMemory {
     }
   }
 
-  /** Nobody may read the block any more. One that is the application's own memory stays its own. */
+  /**
+   * Nobody may read the block any more. One that is the application's own memory stays its own. All but the last go
+   * back to the budget at once: the sender may pause from here on, and others wait for memory.
+   */
   giveBack({ chunks: [chunk] }: Block): void {
     const memory = chunk?.buffer
     if (memory === undefined || !this.#own.has(memory)) return
-    if (this.#reserved > 1 && this.#budget.waiting > 0) {
+    if (this.#reserved > 1) {
       this.#own.delete(memory)
       this.#reserved--
       this.#budget.release(this.blockSize)

@@ -155,6 +155,22 @@ describe('uploads that share their memory', () => {
     expect(budget.used).toBe(0)
   })
 
+  it('hold no more than the part that they fill while their sender has stalled', async () => {
+    const budget = new UploadMemory(4 * BLOCK)
+    const memory = new BlockMemory(budget, BLOCK)
+    const blocks = []
+    for (let count = 0; count < 4; count++) {
+      const memoryOf = await memory.take()
+      blocks.push({ chunks: [memoryOf], length: BLOCK, isLast: false })
+    }
+    expect(budget.used).toBe(4 * BLOCK)
+    for (const block of blocks) memory.giveBack(block)
+    expect(budget.used).toBe(BLOCK)
+    expect(await upload(budget, 8 * BLOCK, 2)).toBe(8 * BLOCK)
+    memory.end()
+    expect(budget.used).toBe(0)
+  })
+
   it('end with their signal while they wait for a part of their own to come back', async () => {
     const budget = new UploadMemory(BLOCK)
     const abort = new AbortController()

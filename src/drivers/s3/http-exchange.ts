@@ -42,6 +42,8 @@ const MAX_ANSWER = 64 * 1024
  */
 export function exchange(to: Destination, request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
+    // One that was given up while its credentials were on their way must not be sent after all.
+    signal.throwIfAborted()
     const { method, path, headers, chunks, idleTimeout } = request
     const { protocol, hostname, port, agent } = to
     const send = protocol === 'https:' ? secureRequest : plainRequest

@@ -35,12 +35,12 @@ export class HttpSender implements Sender {
     }))
   }
 
-  createUpload(target: UploadTarget): Promise<string> {
+  createUpload(target: UploadTarget, onFailedTry: () => void): Promise<string> {
     const { key, httpHeaders } = target
     const algorithm = this.checksum === 'crc32' ? 'CRC32' : undefined
     const headers = { ...httpHeaders, 'x-amz-checksum-algorithm': algorithm }
     const request = { method: 'POST', key, query: 'uploads=', headers } as const
-    return this.#requests.run({ operation: 'put', key }, request, ({ body }) =>
+    return this.#requests.run({ operation: 'put', key, onFailedTry }, request, ({ body }) =>
       assertUploadId(elementOf(body, 'UploadId'), target),
     )
   }

@@ -1,16 +1,14 @@
-import { AbortMultipartUploadCommand, ListPartsCommand } from '@aws-sdk/client-s3'
 import { untilAborted } from '../../core/abort.js'
 import { assertAbsent } from '../../core/assert-absent.js'
 import type { Block } from '../../core/block.js'
 import type { BlockMemory } from '../../core/block-memory.js'
 import type { PutResult } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
+import { abortUpload, listUploads } from './open-uploads.js'
 import { MAX_PARTS } from './options.js'
 import type { Sender, StoredPart } from './sender.js'
 import type { UploadTarget } from './upload-target.js'
 
-/** How often an upload is aborted until its parts are gone. */
-const ABORT_ATTEMPTS = 3
 /** Milliseconds for each request that tidies up. */
 const TIDY_TIME = 5_000
 
@@ -29,6 +27,8 @@ export class MultipartUpload {
   readonly #parts: StoredPart[] = []
   readonly #inFlight = new Set<Promise<void>>()
   #id = ''
+  /** Whether the backend may have begun an upload and we know of a failure only. */
+  #mayHaveUnknown = false
   #size = 0
 
   constructor(target: UploadTarget, sender: Sender, stop: Stop, memory: BlockMemory) {
@@ -43,6 +43,14 @@ export class MultipartUpload {
    * @throws ERR_FILE_EXISTS for a create-only upload whose key is taken
    */
   async run(first: Block, blocks: AsyncGenerator<Block, undefined>): Promise<PutResult> {
+    try {
+      return await this.#upload(first, blocks)
+    } finally {
+      if (this.#mayHaveUnknown) await this.#abortUnknown()
+    }
+  }
+
+  async #upload(first: Block, blocks: AsyncGenerator<Block, undefined>): Promise<PutResult> {
     // Ceph ignores If-None-Match on CompleteMultipartUpload. Looking twice leaves a gap there in which two uploads
     // to one key can both win; single requests have none, and keys of uploads are random.
     await this.#assertAbsent()
@@ -66,7 +74,9 @@ export class MultipartUpload {
 
   async #create(): Promise<string> {
     const { signal } = this.#target
-    const created = this.#sender.createUpload(this.#target)
+    const created = this.#sender.createUpload(this.#target, () => {
+      this.#mayHaveUnknown = true
+    })
     try {
       return await untilAborted(created, signal)
     } catch (error) {
@@ -155,23 +165,25 @@ export class MultipartUpload {
     await this.#abort(this.#id)
   }
 
-  /**
-   * Best effort: the failure that led here is what the caller must hear, and the ledger's reaper knows the id. S3
-   * asks for more than one abort when parts were under way ("AbortMultipartUpload", Amazon S3 API Reference).
-   */
+  /** Best effort: the failure that led here is what the caller must hear, and the ledger's reaper knows the id. */
   async #abort(id: string): Promise<void> {
-    const { calls, key, address } = this.#target
-    const call = { operation: 'put', key, within: TIDY_TIME }
-    const upload = { ...address, UploadId: id }
+    const { calls, key } = this.#target
+    await abortUpload(calls, key, id, { within: TIDY_TIME }).catch(() => {})
+  }
+
+  /**
+   * Aborts uploads that were begun by a request whose answer was lost: nobody knows their ids. Only where the key is
+   * nobody else's; under any other an upload may be somebody's who is at work.
+   */
+  async #abortUnknown(): Promise<void> {
+    const { calls, key, createOnly } = this.#target
+    if (!createOnly) return
+    const signal = AbortSignal.timeout(TIDY_TIME)
     try {
-      for (let attempt = 0; attempt < ABORT_ATTEMPTS; attempt++) {
-        await calls.run(call, http => calls.client.send(new AbortMultipartUploadCommand(upload), http))
-        await calls.run(call, http =>
-          calls.client.send(new ListPartsCommand({ ...upload, MaxParts: 1 }), http),
-        )
-      }
+      for await (const { key: found, id } of listUploads(calls, key, { signal }))
+        if (found === key && id !== this.#id) await this.#abort(id)
     } catch {
-      // Normally "no such upload", which is what we want.
+      // Best effort again: it takes the right to list, and a lifecycle rule of the bucket does the same later.
     }
   }
 }

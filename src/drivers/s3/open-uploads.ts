@@ -4,6 +4,7 @@ import {
   type ListMultipartUploadsCommandOutput,
   ListPartsCommand,
 } from '@aws-sdk/client-s3'
+import type { BackendCall } from '../../core/backend-calls.js'
 import type { OpenUpload, OperationOptions } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 import type { S3Calls } from './s3-calls.js'
@@ -52,9 +53,9 @@ export async function abortUpload(
   calls: S3Calls,
   key: string,
   id: string,
-  { signal }: OperationOptions,
+  within: Pick<BackendCall, 'signal' | 'within'>,
 ): Promise<void> {
-  const call = { operation: 'abortUpload', key, signal }
+  const call = { operation: 'abortUpload', key, ...within }
   const upload = { Bucket: calls.bucket, Key: key, UploadId: id }
   try {
     for (let attempt = 0; attempt < ABORT_ATTEMPTS; attempt++) {

@@ -40,11 +40,11 @@ export class SdkSender implements Sender {
     return { etag: ETag, version: VersionId }
   }
 
-  createUpload(target: UploadTarget): Promise<string> {
+  createUpload(target: UploadTarget, onFailedTry: () => void): Promise<string> {
     const { calls, key, address, headers } = target
     const checksum = this.checksum === 'crc32' ? ({ ChecksumAlgorithm: 'CRC32' } as const) : {}
     const command = new CreateMultipartUploadCommand({ ...address, ...headers, ...checksum })
-    return calls.run({ operation: 'put', key }, async http =>
+    return calls.run({ operation: 'put', key, onFailedTry }, async http =>
       assertUploadId((await calls.client.send(command, http)).UploadId, target),
     )
   }

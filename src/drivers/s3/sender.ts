@@ -31,8 +31,13 @@ export interface Sender {
   /** What has to be known of every block before it is sent. */
   readonly checksum?: 'crc32'
   putObject(target: UploadTarget, body: Block): Promise<SentObject>
-  /** @returns the id of a new multipart upload. Not ended by the target's signal: nobody could abort it then. */
-  createUpload(target: UploadTarget): Promise<string>
+  /**
+   * Not ended by the target's signal: nobody could abort the upload then.
+   *
+   * @param onFailedTry told of a try that may have begun an upload whose id we shall never know
+   * @returns the id of a new multipart upload
+   */
+  createUpload(target: UploadTarget, onFailedTry: () => void): Promise<string>
   uploadPart(target: UploadTarget, part: Part): Promise<StoredPart>
   /** The etag may be empty: Ceph's answer has none. */
   completeUpload(target: UploadTarget, uploadId: string, parts: readonly StoredPart[]): Promise<SentObject>

@@ -1,15 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { CreateMultipartUploadCommand } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { StorageError } from '../../../src/core/errors.js'
 import { S3Driver, type S3DriverOptions } from '../../../src/drivers/s3/index.js'
 import {
   answerError,
+  type Fault,
   type FaultyProxy,
   loseAnswer,
   startFaultyProxy,
   swallow,
 } from '../../support/faulty-proxy.js'
-import { createBucket, describeWithS3, listOpenUploads, s3Connection } from '../../support/s3.js'
+import { createBucket, describeWithS3, listOpenUploads, s3Client, s3Connection } from '../../support/s3.js'
 
 const MIB = 1024 * 1024
 const TEXT = { contentType: 'text/plain' }
@@ -152,6 +154,66 @@ describeWithS3('the S3 driver behind a connection that fails', () => {
     expect(await code(put)).toBe('ERR_UPLOAD_ABORTED')
     await sleep(500)
     expect(await openUploads()).toEqual([])
+  })
+
+  it.each(['own', 'sdk'] as const)(
+    'leaves no multipart upload whose beginning lost its answer, with the transport %s',
+    async transport => {
+      let lost = 0
+      const begins = (times: number): Fault => {
+        lost = 0
+        return (req, res, pass) => {
+          if (req.method !== 'POST' || !/[?&]uploads/.test(req.url ?? '') || lost >= times) return pass()
+          lost++
+          loseAnswer(req, s3Connection().endpoint, () => res.destroy())
+        }
+      }
+      const one = driver({ transport, retryDelay: 5 })
+      const options = { ...TEXT, ifNoneMatch: '*' } as const
+      proxy.fault = begins(2)
+      expect(await code(one.put(key, LARGE, options))).toMatch(/^ERR_BACKEND/)
+      expect([lost, await openUploads()]).toEqual([2, []])
+      proxy.fault = begins(1)
+      expect(await one.put(key, LARGE, options)).toMatchObject({ size: LARGE.length })
+      expect([lost, await openUploads()]).toEqual([1, []])
+    },
+  )
+
+  it('leaves an upload of somebody else alone where the key is not its own', async () => {
+    const client = s3Client()
+    await client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: key }))
+    let lost = false
+    proxy.fault = (req, res, pass) => {
+      if (lost || req.method !== 'POST') return pass()
+      lost = true
+      answerError(res, 503, 'SlowDown')
+    }
+    await driver({ retryDelay: 5 }).put(key, LARGE, TEXT)
+    expect(await openUploads()).toHaveLength(1)
+  })
+
+  it('sends nothing of a put that is aborted while new credentials are on their way', async () => {
+    const { accessKeyId, secretAccessKey } = s3Connection()
+    let answered = () => {}
+    let pause = Promise.resolve()
+    const credentials = async () => {
+      await pause
+      return { accessKeyId, secretAccessKey, expiration: new Date(Date.now() + 50) }
+    }
+    const one = driver({ credentials })
+    await one.ready()
+    pause = new Promise(resolve => {
+      answered = resolve
+    })
+    await sleep(60)
+    const abort = new AbortController()
+    const put = code(one.put(key, Buffer.from('small'), { ...TEXT, signal: abort.signal }))
+    await sleep(20)
+    abort.abort()
+    answered()
+    expect(await put).toBe('ERR_UPLOAD_ABORTED')
+    expect(proxy.seen.filter(line => line.startsWith('PUT'))).toEqual([])
+    await one.close()
   })
 
   it('ends a large put to a server that never answers', async () => {
