@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { type FileRules, resolveRules } from '../core/rules.js'
 import type { Storage } from '../core/storage.js'
+import { assertUploadTime } from '../core/storage-options.js'
 import type { StoredFile } from '../core/stored-file.js'
 import { type IncomingFile, receiveFile } from './receive-file.js'
 import { type FileBody, openSource } from './sources/open-source.js'
@@ -39,6 +40,7 @@ export async function storeFile(
     const resolved = resolveRules(rules)
     storage.disk(resolved.disk).assertWritable() // before a file or another server is asked
     const { signal, idleTimeout: timeout = storage.uploads.idleTimeout } = options
+    assertUploadTime(timeout)
     const { source, ...known } = await openSource(body, { signal, timeout })
     const release = source instanceof Readable && source !== body ? guard(source) : undefined
     try {

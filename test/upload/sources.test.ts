@@ -255,6 +255,30 @@ describe('a URL', () => {
       (_req, res) => res.writeHead(200, { 'content-encoding': 'gzip' }).end('x'),
       'ERR_SOURCE_FAILED',
     ],
+    [
+      'a file that is compressed on its way',
+      (_req, res) =>
+        res.socket?.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n'),
+      'ERR_SOURCE_FAILED',
+    ],
+    [
+      'another protocol',
+      (_req, res) => res.socket?.write('HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n'),
+      'ERR_SOURCE_FAILED',
+    ],
+    [
+      'two lengths',
+      (_req, res) => res.socket?.end('HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx'),
+      'ERR_SOURCE_FAILED',
+    ],
+    [
+      'a reset within a file of no length',
+      ({ socket }) => {
+        socket.write('HTTP/1.1 200 OK\r\n\r\nx')
+        setTimeout(() => socket.resetAndDestroy(), 20)
+      },
+      'ERR_UPLOAD_ABORTED',
+    ],
     ['a cut connection', req => void req.socket.destroy(), 'ERR_SOURCE_FAILED'],
     [
       'a file that ends early',
@@ -286,6 +310,35 @@ describe('a URL', () => {
     const options = { name: 'a.txt', idleTimeout: 0.2 }
     const error = await errorOf(stored({ url, privateHosts: [host] }, options, { maxSize: '1mb' }))
     expect(error).toMatchObject({ code })
+  })
+
+  test.each([
+    { maxRedirects: Number.NaN },
+    { maxRedirects: -1 },
+    { privateHosts: 'files.intranet' as unknown as string[] },
+    { privateHosts: [1 as unknown as string] },
+  ])('with options that are none, %j, is a clear error', async options => {
+    const error = await errorOf(stored({ url: 'http://127.0.0.1/a', ...options }, { name: 'a.txt' }))
+    expect(error).toMatchObject({ code: 'ERR_CONFIG' })
+  })
+
+  test.each([Number.NaN, 0, Number.POSITIVE_INFINITY])(
+    'with an idleTimeout of %d is not asked',
+    async time => {
+      const error = await errorOf(stored({ url: 'http://127.0.0.1/a' }, { name: 'a', idleTimeout: time }))
+      expect(error).toMatchObject({ code: 'ERR_CONFIG' })
+    },
+  )
+
+  it('may name a private host with the port that it has anyway', async () => {
+    const { port } = await serverThat((_req, res) => res.end('hello'))
+    const error = await errorOf(openUrl({ url: 'http://127.0.0.1/a', privateHosts: ['127.0.0.1:80'] }, NOW))
+    expect([port > 80, error.code]).toEqual([true, 'ERR_SOURCE_FAILED']) // asked, and nobody is there
+  })
+
+  it('whose name is never found is given up in time', async () => {
+    const error = await errorOf(openUrl({ url: 'http://slow.example/a' }, { ...NOW, timeout: 0.1 }, () => {}))
+    expect(error).toMatchObject({ code: 'ERR_UPLOAD_TIMEOUT' })
   })
 
   it('is given up when the signal aborts', async () => {

@@ -57,6 +57,10 @@ export function exchange(to: Destination, request: HttpRequest, signal: AbortSig
     signal.addEventListener('abort', onAbort, { once: true })
     req.on('error', fail)
     req.setTimeout(idleTimeout, () => fail(noProgress()))
+    req.on('upgrade', (_response, socket) => {
+      socket.destroy() // node says nothing more of it
+      fail(new Error('The server wants to speak another protocol.'))
+    })
     req.on('response', response => {
       readAnswer(response).then(answer => {
         signal.removeEventListener('abort', onAbort)

@@ -47,8 +47,8 @@ const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
  * address that was checked: a name that resolves to another one a moment later (DNS rebinding) gains nothing.
  *
  * @param resolve of names; for tests
- * @throws ERR_SOURCE_REFUSED for an address that may not be asked, ERR_SOURCE_FAILED for one that does not answer with a
- *   file, ERR_UPLOAD_TIMEOUT, the signal's reason
+ * @throws ERR_CONFIG for options that are none, ERR_SOURCE_REFUSED for an address that may not be asked,
+ *   ERR_SOURCE_FAILED for one that does not answer with a file, ERR_UPLOAD_TIMEOUT, the signal's reason
  */
 export async function openUrl(
   remote: RemoteFile,
@@ -56,6 +56,7 @@ export async function openUrl(
   resolve: Lookup = lookup,
 ): Promise<OpenedSource> {
   const { maxRedirects = 5 } = remote
+  assertOptions(remote)
   const late = new AbortController()
   const timer = setTimeout(() => late.abort(), timeout * 1000)
   const ended = signal === undefined ? late.signal : AbortSignal.any([late.signal, signal])
@@ -80,6 +81,13 @@ export async function openUrl(
   }
 }
 
+function assertOptions({ privateHosts = [], maxRedirects = 0 }: RemoteFile): void {
+  if (!Array.isArray(privateHosts) || !privateHosts.every(host => typeof host === 'string'))
+    throw new StorageError('ERR_CONFIG', 'privateHosts is a list of hosts such as "files.intranet:8080".')
+  if (!Number.isSafeInteger(maxRedirects) || maxRedirects < 0)
+    throw new StorageError('ERR_CONFIG', 'maxRedirects is a whole number, 0 or more.')
+}
+
 function parse(text: string | URL, base?: URL): URL {
   let url: URL
   try {
@@ -97,7 +105,10 @@ function parse(text: string | URL, base?: URL): URL {
 /** How names become addresses for one host. Where the host is an address itself, node asks nobody. */
 function guardFor({ privateHosts = [] }: RemoteFile, url: URL, resolve: Lookup): LookupFunction {
   const hostname = url.hostname.replace(/^\[|\]$/g, '')
-  const mayBePrivate = privateHosts.some(each => [url.host, url.hostname].includes(each.toLowerCase()))
+  // A URL leaves out the port that its protocol has anyway; a list may name it.
+  const port = url.port || (url.protocol === 'https:' ? '443' : '80')
+  const names = [url.hostname, `${url.hostname}:${port}`]
+  const mayBePrivate = privateHosts.some(each => names.includes(each.toLowerCase()))
   if (!mayBePrivate && isIP(hostname) !== 0 && !isPublicAddress(hostname)) throw notPublic()
   return (name, options, callback) => {
     resolve(name, { ...options, all: true }, (error, addresses) => {
@@ -118,7 +129,19 @@ function ask(url: URL, options: { ended: AbortSignal; lookup: LookupFunction }):
   const headers = { accept: '*/*', 'accept-encoding': 'identity', 'user-agent': 'tenant-files' }
   return new Promise((resolve, reject) => {
     const asking: ClientRequest = request(url, { agent: false, headers, lookup, signal: ended })
-    asking.once('response', resolve).on('error', reject).end()
+    asking
+      .once('response', answer => {
+        // Of a file without a length, a connection that is reset looks like the end.
+        asking.on('error', error => answer.destroy(error))
+        resolve(answer)
+      })
+      .on('error', reject)
+      // Neither an answer nor an error of node's: it closes the connection and says nothing more.
+      .once('upgrade', (_answer, socket) => {
+        socket.destroy()
+        reject(new Error('The other server wants to speak another protocol.'))
+      })
+      .end()
   })
 }
 
@@ -130,10 +153,12 @@ function redirectOf({ statusCode = 0, headers }: Answer, from: URL): URL | undef
 function opened(answer: Answer, url: URL, remote: RemoteFile): OpenedSource {
   const { statusCode, headers } = answer
   const encoding = headers['content-encoding'] ?? 'identity'
+  const transfer = headers['transfer-encoding'] ?? 'chunked'
   const fault =
     statusCode !== 200
       ? `The other server answered ${statusCode}.`
-      : encoding !== 'identity' && 'The other server sent the file compressed, although it was asked not to.'
+      : (encoding !== 'identity' || transfer !== 'chunked') &&
+        'The other server sent the file compressed, although it was asked not to.'
   if (fault) {
     answer.destroy()
     throw failed(fault)
