@@ -2,7 +2,7 @@ import type { Request } from 'express'
 import { publish } from '../core/events.js'
 import { nullLedger } from '../core/ledger.js'
 import type { Storage } from '../core/storage.js'
-import type { StoredFile } from '../core/stored-file.js'
+import { isStoredFile, type StoredFile } from '../core/stored-file.js'
 import { runWithTenant } from '../core/tenant.js'
 import { discardFile } from '../upload/index.js'
 import type { TenantStorageOptions } from './options.js'
@@ -45,6 +45,7 @@ export class FailedAnswers {
     try {
       await runWithTenant(tenantOf(req), () => discardFile(this.#storage, file))
     } catch (error) {
+      if (!isStoredFile(file)) throw error
       const key = this.#storage.disk(file.disk).objectKey(file)
       publish('leftover', { backend: file.backend, key, error })
       throw error

@@ -30,3 +30,8 @@ export interface Content {
 export function tooLarge(maxSize: number): StorageError {
   return new StorageError('ERR_FILE_TOO_LARGE', `The file is larger than the ${maxSize} bytes allowed here.`)
 }
+
+/** @param total in bytes, as promised */
+export function wrongLength(total: number): StorageError {
+  return new StorageError('ERR_UPLOAD_ABORTED', `The file is not as long as promised: ${total} bytes.`)
+}

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
-import { abortError, throwIfAborted, untilAborted } from '../core/abort.js'
+import { abortError, untilAborted } from '../core/abort.js'
 import { isInMemory } from '../core/body.js'
 import { contentDisposition } from '../core/content-disposition.js'
 import type { Disk, StoredObject } from '../core/disk.js'
@@ -78,6 +78,7 @@ export async function receiveFile(
   const disk = storage.disk(rules.disk)
   disk.assertWritable()
   assertFileName(incoming.name)
+  assertPromisedSize(incoming.size)
   const { idleTimeout = storage.uploads.idleTimeout, deadline = storage.uploads.deadline } = incoming
   assertUploadTime(idleTimeout)
   assertUploadTime(deadline)
@@ -96,14 +97,11 @@ export async function receiveFile(
           onFailure: reason => abort.abort(reason),
           progress,
         })
-      : new WholeContent(source, progress)
+      : new WholeContent(source, incoming.size, progress)
   const release = bound(stop, incoming.signal, deadline)
   try {
     const upload = { id, storage, disk, rules, incoming, content, signal: abort.signal, progress }
-    const file = await store(upload)
-    progress?.tell('confirmed', content.size)
-    throwIfAborted(abort.signal)
-    return file
+    return await store(upload)
   } catch (error) {
     const cause = firstCause(error, abort.signal)
     progress?.tell('failed', content.size, cause)
@@ -112,6 +110,11 @@ export async function receiveFile(
     release()
     content.release()
   }
+}
+
+function assertPromisedSize(size: number | undefined): void {
+  if (size === undefined || (Number.isInteger(size) && size >= 0)) return
+  throw new StorageError('ERR_CONFIG', `The size of a file is a number of bytes; got ${size}.`)
 }
 
 async function store(upload: Upload): Promise<StoredFile> {
@@ -156,6 +159,7 @@ async function put(
       atMost: size ?? Math.min(maxSize, incoming.atMost ?? maxSize),
       options: { contentType: type, ...storedHeaders(disk, type, incoming.name), size, signal },
       onStored: () => progress?.tell('stored', content.size),
+      onConfirmed: () => progress?.tell('confirmed', content.size),
     })
   } catch (error) {
     publish('upload', { ...eventOf(address, content.size, type), error: firstCause(error, signal) })

@@ -25,6 +25,8 @@ export interface StagedPut {
   readonly options: PutOptions & { readonly signal: AbortSignal }
   /** Told when the backend has the object. */
   readonly onStored: () => void
+  /** Told when the ledger knows it too. Who aborts even now gets nothing. */
+  readonly onConfirmed: () => void
 }
 
 /**
@@ -34,9 +36,9 @@ export interface StagedPut {
  * @returns what the backend says of the object
  */
 export async function putStaged(upload: StagedPut): Promise<StoredObject> {
-  const { storage, disk, address, sizeOf, atMost, onStored } = upload
+  const { storage, disk, address, sizeOf, atMost, onStored, onConfirmed } = upload
   const { signal } = upload.options
-  const staging = { atMost, signal, sizeOf, onStored }
+  const staging = { atMost, signal, sizeOf, onStored, onConfirmed }
   return putBetweenLines(storage, disk, address, staging, staged => put(upload, staged))
 }
 
@@ -48,6 +50,8 @@ export interface StagedObjectOptions {
   sizeOf: () => number
   /** Told when the backend has the object. */
   onStored?: () => void
+  /** Told when the ledger knows it too. */
+  onConfirmed?: () => void
 }
 
 /** {@link putStaged} with a way of one's own to store; a `store` that fails abandons or leaves the line itself. */
@@ -55,7 +59,7 @@ export async function putBetweenLines<T>(
   storage: Storage,
   disk: Disk,
   address: FileAddress,
-  { atMost, signal, sizeOf, onStored }: StagedObjectOptions,
+  { atMost, signal, sizeOf, onStored, onConfirmed }: StagedObjectOptions,
   store: (staged: StagedUpload) => Promise<T>,
 ): Promise<T> {
   const { backend, tenant } = address
@@ -66,6 +70,8 @@ export async function putBetweenLines<T>(
     onStored?.()
     throwIfAborted(signal)
     await staged.confirm(sizeOf())
+    onConfirmed?.()
+    throwIfAborted(signal)
     return stored
   } catch (error) {
     // Complete, but nobody's: the client left, the lease ran out, or the ledger cannot be reached.

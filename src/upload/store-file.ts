@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { assertKnownOptions, type OptionNames } from '../core/known-options.js'
 import { type FileRules, resolveRules } from '../core/rules.js'
 import type { Storage } from '../core/storage.js'
 import { assertUploadTime } from '../core/storage-options.js'
@@ -16,12 +17,22 @@ export interface StoreFileOptions
   name?: string
 }
 
+const OPTIONS: OptionNames<StoreFileOptions> = {
+  name: 'known',
+  type: 'known',
+  size: 'known',
+  signal: 'known',
+  idleTimeout: 'known',
+  deadline: 'known',
+  onProgress: 'known',
+}
+
 /**
  * Stores bytes of the application itself as a file of the current tenant, through the same pipeline as an
  * upload. Until a row with the file is saved it belongs to nobody; the ledger knows it as pending.
  *
  * @param body a stream is consumed or destroyed
- * @throws ERR_TENANT_REQUIRED, ERR_FILE_NAME, ERR_FILE_EMPTY, ERR_FILE_TYPE, ERR_FILE_TOO_LARGE, ERR_LIMIT_UNKNOWN,
+ * @throws ERR_CONFIG for rules and options that are none, ERR_TENANT_REQUIRED, ERR_FILE_NAME, ERR_FILE_EMPTY, ERR_FILE_TYPE, ERR_FILE_TOO_LARGE, ERR_LIMIT_UNKNOWN,
  *   ERR_SOURCE_REFUSED, ERR_SOURCE_FAILED, ERR_UPLOAD_ABORTED, ERR_UPLOAD_TIMEOUT, the backend's and the ledger's errors
  * @example
  * invoice.pdf = await storeFile(storage, pdf, rulesOf(Invoice, 'pdf'), { name: 'invoice-2026-11.pdf' })
@@ -37,6 +48,7 @@ export async function storeFile(
 ): Promise<StoredFile> {
   const guarded = body instanceof Readable ? guard(body) : undefined
   try {
+    assertKnownOptions('storeFile()', options, OPTIONS)
     const resolved = resolveRules(rules)
     storage.disk(resolved.disk).assertWritable() // before a file or another server is asked
     const { signal, idleTimeout: timeout = storage.uploads.idleTimeout } = options

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { bodyError } from '../core/abort.js'
 import type { PutBody } from '../core/driver.js'
 import { StorageError } from '../core/errors.js'
-import { type Content, tooLarge } from './content.js'
+import { type Content, tooLarge, wrongLength } from './content.js'
 import type { Progress } from './progress.js'
 
 /** A file up to here goes to the driver in one piece: two calls to the backend less, and no stream in between. */
@@ -285,8 +285,4 @@ function toBuffer(chunk: unknown, { readableEncoding }: Readable): Buffer | unde
   if (Buffer.isBuffer(chunk)) return chunk
   if (typeof chunk === 'string') return Buffer.from(chunk, readableEncoding ?? 'utf8')
   return chunk instanceof Uint8Array ? Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length) : undefined
-}
-
-function wrongLength(total: number): StorageError {
-  return new StorageError('ERR_UPLOAD_ABORTED', `The file is not as long as promised: ${total} bytes.`)
 }

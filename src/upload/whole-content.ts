@@ -1,7 +1,7 @@
 import { createHash, hash } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { StorageError } from '../core/errors.js'
-import { type Content, tooLarge } from './content.js'
+import { type Content, tooLarge, wrongLength } from './content.js'
 import type { Progress } from './progress.js'
 
 /** How much is hashed in one go, so that a large file does not hold up everything else: some two milliseconds. */
@@ -11,14 +11,16 @@ const HASHED_AT_ONCE = 4 * 1024 * 1024
 export class WholeContent implements Content {
   readonly total: number
   readonly #bytes: Buffer
+  readonly #promised: number | undefined
   readonly #progress: Progress | undefined
   #sha256 = ''
   #reason: StorageError | undefined
 
-  constructor(bytes: Uint8Array, progress: Progress | undefined) {
+  constructor(bytes: Uint8Array, promised: number | undefined, progress: Progress | undefined) {
     this.#progress = progress
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
     this.total = bytes.length
+    this.#promised = promised
   }
 
   get size(): number {
@@ -27,6 +29,7 @@ export class WholeContent implements Content {
 
   start(maxSize: number): void {
     if (this.total > maxSize) throw tooLarge(maxSize)
+    if (this.#promised !== undefined && this.#promised !== this.total) throw wrongLength(this.#promised)
     this.#progress?.tell('received', this.total)
   }
 

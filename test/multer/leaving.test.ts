@@ -2,9 +2,10 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, test, vi } from 'vitest'
 import { StorageError } from '../../src/core/index.js'
+import { tenantStorage } from '../../src/multer/index.js'
 import { PDF, padded } from '../upload/sample-files.js'
 import { failOnUnhandled } from '../upload/support.js'
-import { file, uploadApp } from './upload-app.js'
+import { file, type Refusal, uploadApp } from './upload-app.js'
 
 failOnUnhandled()
 
@@ -122,6 +123,21 @@ describe('removing', () => {
     app.driver.after = key => void app.ledger.claimed.add(key)
     expect((await app.send([file('a', '1.pdf', PDF), file('a', '2.pdf', '')])).status).toBe(400)
     expect(await app.keys()).toHaveLength(1)
+  })
+
+  it('takes no plain data for a file, whatever it names', async () => {
+    const app = await uploadApp({
+      ledger: 'none',
+      route: upload => (req, res, next) => {
+        upload.single('a')(req, res, () => {
+          const forged = { ...req.file, stored: { ...req.file?.stored } } as Express.Multer.File
+          const engine = tenantStorage(app.storage, { folder: 'files' })
+          engine._removeFile(req, forged, error => next(error))
+        })
+      },
+    })
+    const response = await app.send([file('a', '1.pdf', PDF)])
+    expect(response.json<Refusal>().error.code).toBe('ERR_FILE_FORGED')
   })
 
   it('that fails is told beside the first cause', async () => {

@@ -77,6 +77,24 @@ describe('a signal ends the upload', () => {
     expect(ledger.lines).toEqual(['stage', 'abandon'])
   })
 
+  it('while the ledger confirms, so that nobody has the file and nobody pays for it', async () => {
+    const { driver, storage, ledger, store } = setUp()
+    const abort = new AbortController()
+    const { stage } = ledger
+    ledger.stage = async entry => {
+      const staged = await stage(entry)
+      const confirm = async (size: number) => {
+        await staged.confirm(size)
+        abort.abort()
+      }
+      return { ...staged, confirm }
+    }
+    expect(storage.ledgers.of('acme')).toBe(ledger)
+    expect(await errorOf(store(BIG, abort.signal))).toMatchObject({ code: 'ERR_UPLOAD_ABORTED' })
+    expect(await keysOf(driver)).toEqual([])
+    expect(ledger.lines).toEqual(['stage', `confirm ${BIG.length}`, 'abandon'])
+  })
+
   it('with the reason of the signal, where that is an error of ours', async () => {
     const reason = new StorageError('ERR_UPLOAD_TIMEOUT', 'too slow')
     expect(await errorOf(setUp().store(sender(), AbortSignal.abort(reason)))).toBe(reason)

@@ -100,7 +100,7 @@ describe('progress', () => {
   })
 
   it('whose listener throws ends the upload with its error, and leaves nothing', async () => {
-    for (const when of ['receiving', 'received', 'stored']) {
+    for (const when of ['receiving', 'received', 'stored', 'confirmed']) {
       const { driver, store } = setUp()
       const cause = new Error(`a bug while ${when}`)
       const onProgress = ({ phase }: UploadProgress) => {

@@ -203,6 +203,20 @@ describe('where a file may go', () => {
     expect(source.destroyed).toBe(true)
   })
 
+  it('not with options that are none', async () => {
+    for (const wrong of [{ idleTimout: 5 }, { onStored: () => {} }, { size: -1 }, { size: Number.NaN }]) {
+      const source = inPieces(PDF, 10)
+      expect(await errorOf(stored(source, {}, wrong as never))).toMatchObject({ code: 'ERR_CONFIG' })
+      expect(source.destroyed).toBe(true)
+    }
+  })
+
+  it('not where it has another length than was promised', async () => {
+    for (const body of [PDF, inPieces(PDF, 10)])
+      for (const size of [PDF.length + 1, PDF.length - 1])
+        expect(await errorOf(stored(body, {}, { size }))).toMatchObject({ code: 'ERR_UPLOAD_ABORTED' })
+  })
+
   it('not where the body is neither bytes nor a stream', async () => {
     for (const body of ['text', undefined, null, 5, [1, 2]])
       expect(await errorOf(stored(body as never))).toMatchObject({ code: 'ERR_CONFIG' })

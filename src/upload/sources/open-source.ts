@@ -14,8 +14,8 @@ export async function openSource(body: FileBody, options: OpenUrlOptions): Promi
   if (body instanceof Uint8Array || body instanceof Readable) return { source: body }
   if (body instanceof Blob) return openBlob(body)
   if (body instanceof ReadableStream) return { source: fromWeb(body) }
-  if (hasText(body, 'path')) return openPath(body)
-  if (hasText(body, 'url')) return openUrl(body, options)
+  if (isLocalPath(body)) return openPath(body)
+  if (isRemoteFile(body)) return openUrl(body, options)
   throw new StorageError(
     'ERR_CONFIG',
     'storeFile takes a Buffer, a Uint8Array, a Readable, a ReadableStream, a Blob, { path } or { url }.',
@@ -33,8 +33,14 @@ function fromWeb(stream: ReadableStream): Readable {
   return Readable.fromWeb(stream, { objectMode: true })
 }
 
-function hasText<K extends 'path' | 'url'>(body: unknown, key: K): body is Record<K, string> {
-  if (typeof body !== 'object' || body === null || !(key in body)) return false
-  const value = (body as Record<K, unknown>)[key]
-  return typeof value === 'string' || value instanceof URL
+function isLocalPath(body: FileBody): body is LocalPath {
+  return isObject(body) && 'path' in body && typeof body.path === 'string'
+}
+
+function isRemoteFile(body: FileBody): body is RemoteFile {
+  return isObject(body) && 'url' in body && (typeof body.url === 'string' || body.url instanceof URL)
+}
+
+function isObject(body: unknown): body is object {
+  return typeof body === 'object' && body !== null
 }
