@@ -7,10 +7,18 @@ import { isDeadlock } from './database-errors.js'
 import type { Dialect } from './dialect.js'
 import { fateOf } from './fate.js'
 import { isAmong } from './file-line.js'
+import type { FileColumnMetadata } from './file-metadata.js'
 import type { Release } from './work.js'
 
+/** What came of a statement. */
+export interface Sent {
+  readonly result: unknown
+  /** The files that it claimed. */
+  readonly claimed: readonly StoredFile[]
+}
+
 /** Sends the statement, and claims those of its files that must be claimed. */
-type Work = (needsClaim: (file: StoredFile) => boolean) => Promise<unknown>
+type Work = (needsClaim: (file: StoredFile) => boolean) => Promise<Sent>
 
 const CONFLICTS = /^\s*INSERT\s+(OR\s+)?IGNORE\b|\bON\s+(CONFLICT|DUPLICATE\s+KEY)\b/i
 // What is announced and never sent would pile up on SQLite, which has one query runner for all time.
@@ -77,30 +85,52 @@ export class ConflictInserts {
   async #run(runner: QueryRunner, insertions: readonly Insertion[], work: Work): Promise<unknown> {
     const lock = this.#dialect.ownPool
     const before = await readConflictRows(runner, insertions, lock)
-    const held = filesOf(before)
-    // The very same text, or the row would point to where the file was before it moved.
-    const isOwn = (file: StoredFile) => held.some(own => own.equals(file) && own.backend === file.backend)
-    const result = await work(file => !isOwn(file))
+    const { result, claimed } = await work(await this.#needsClaim(runner, insertions, before))
     const after = await readConflictRows(runner, insertions, lock)
     for (const [id, { wasMet }] of after) if (wasMet && !before.has(id)) throw RACED
     await this.#claims.release(runner, lostFiles(before, after))
-    await this.#giveUnwrittenBack(runner, insertions, held, filesOf(after))
+    await this.#giveUnwrittenBack(runner, insertions, claimed, after)
     return result
+  }
+
+  /** All but files that only go where they are: into the same column of the one row that their entity meets. */
+  async #needsClaim(
+    runner: QueryRunner,
+    insertions: readonly Insertion[],
+    before: ReadonlyMap<string, ConflictRow>,
+  ): Promise<(file: StoredFile) => boolean> {
+    const held = new Set(filesOf(before).map(placeOf))
+    const staying = new Set<string>()
+    const moving = new Set<string>()
+    for (const insertion of insertions) {
+      if (!newFilesOf(insertion).some(file => held.has(placeOf(file)))) continue
+      const rows = [...(await readConflictRows(runner, [insertion], false)).values()]
+      for (const column of insertion.columns) {
+        const own = rows.length === 1 ? (rows[0]?.files.get(column) ?? []).map(placeOf) : []
+        for (const place of filesFor(insertion, column).map(placeOf))
+          (own.includes(place) ? staying : moving).add(place)
+      }
+    }
+    return file => !staying.has(placeOf(file)) || moving.has(placeOf(file))
   }
 
   /** Of rows that were met and left as they are. */
   async #giveUnwrittenBack(
     runner: QueryRunner,
     insertions: readonly Insertion[],
-    held: readonly StoredFile[],
-    written: readonly StoredFile[],
+    claimed: readonly StoredFile[],
+    after: ReadonlyMap<string, ConflictRow>,
   ): Promise<void> {
+    const written = new Set(filesOf(after).map(placeOf))
+    // Only what this statement claimed: an entity may be left over from an INSERT that failed, and its file saved since.
+    const unwritten = claimed.filter(file => !written.has(placeOf(file)))
+    if (unwritten.length === 0) return
     for (const insertion of insertions) {
-      const unwritten = newFilesOf(insertion).filter(file => !isAmong(file, written) && !isAmong(file, held))
-      if (unwritten.length === 0) continue
+      const own = newFilesOf(insertion).filter(file => isAmong(file, unwritten))
+      if (own.length === 0) continue
       // Where no row is found at all, nobody knows: it may have been written under another key.
       const rows = await readConflictRows(runner, [insertion], false)
-      if (rows.size > 0) await this.#claims.giveFilesBack(runner, unwritten)
+      if (rows.size > 0) await this.#claims.giveFilesBack(runner, own)
     }
   }
 }
@@ -117,22 +147,30 @@ function filesOf(rows: ReadonlyMap<string, ConflictRow>): StoredFile[] {
   return [...rows.values()].flatMap(({ files }) => [...files.values()].flat())
 }
 
-function newFilesOf({ entity, columns }: Insertion): StoredFile[] {
-  return columns.flatMap(({ column, transformer }) => transformer.filesOf(column.getEntityValue(entity)))
+function newFilesOf(insertion: Insertion): StoredFile[] {
+  return insertion.columns.flatMap(column => filesFor(insertion, column))
 }
 
-/** The files that rows held before and do not hold any more. */
+function filesFor({ entity }: Insertion, { column, transformer }: FileColumnMetadata): readonly StoredFile[] {
+  return transformer.filesOf(column.getEntityValue(entity))
+}
+
+/** Where its bytes lie, too: the same file elsewhere is another text, that of before it moved. */
+function placeOf({ backend, disk, tenant, key }: StoredFile): string {
+  return JSON.stringify([backend, disk, tenant, key])
+}
+
+/** The files that rows held before, and that none of them holds any more. */
 function lostFiles(
   before: ReadonlyMap<string, ConflictRow>,
   after: ReadonlyMap<string, ConflictRow>,
 ): Release[] {
+  const kept = new Set(filesOf(after).map(placeOf))
   return [...before].flatMap(([id, row]) => {
-    const now = after.get(id)
-    if (now === undefined) return [] // its keys were changed, so it is not found: reconcile sees to it
-    return [...row.files].flatMap(([column, files]) => {
-      const kept = now.files.get(column) ?? []
-      return files.filter(file => !isAmong(file, kept)).map(file => ({ file, fate: fateOf(column) }))
-    })
+    if (!after.has(id)) return [] // its keys were changed, so it is not found: reconcile sees to it
+    return [...row.files].flatMap(([column, files]) =>
+      files.filter(file => !kept.has(placeOf(file))).map(file => ({ file, fate: fateOf(column) })),
+    )
   })
 }
 

@@ -17,7 +17,7 @@ import { type Rollbacks, rolledBack } from './rollbacks.js'
 import { type RowFiles, readRowFiles } from './row-reader.js'
 import type { StatementClaims } from './statement-claims.js'
 import type { Turns } from './turns.js'
-import type { Work } from './work.js'
+import type { Fate, Work } from './work.js'
 
 /** What the hooks of one entity need. */
 export interface EntityFilesContext {
@@ -31,6 +31,7 @@ export interface EntityFilesContext {
 
 /** What a row held before the statement. */
 interface Held {
+  readonly id: ObjectLiteral | undefined
   /** Undefined where there was no row. */
   readonly row: RowFiles | undefined
   /** Whether nothing was rolled back since: otherwise the row may hold those files again. */
@@ -97,7 +98,7 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
   afterUpdate(event: UpdateEvent<ObjectLiteral>): Promise<void> | undefined {
     const { entity, queryRunner } = event
     if (!this.#isMine(event) || !entity || !event.databaseEntity) return undefined
-    return this.#context.after.add(queryRunner, async () => this.#afterUpdate(event, entity))
+    return this.#context.after.add(queryRunner, () => this.#afterUpdate(event, entity))
   }
 
   beforeRemove(event: RemoveEvent<ObjectLiteral>): Promise<void> | undefined {
@@ -111,11 +112,8 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
     const isKnown = event.entity ?? event.databaseEntity ?? event.entityId
     if (!this.#isMine(event) || !isKnown) return undefined
     return this.#context.after.add(event.queryRunner, async () => {
-      const row = rowOf(this.#recall(event))
-      return [...(row ?? [])].flatMap(([column, files]) => {
-        const fate = fateOnRemoval(column)
-        return files.map(file => ({ file, fate }))
-      })
+      const held = this.#recall(event)
+      return this.#lost(event.queryRunner, held?.id, rowOf(held), fateOnRemoval)
     })
   }
 
@@ -130,11 +128,12 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
     if (!this.#isMine(event) || this.#softlyDeleted.length === 0 || !event.databaseEntity) return undefined
     const { entity, databaseEntity, queryRunner } = event
     return this.#context.after.add(queryRunner, async () => {
-      const row = rowOf(this.#recall(event))
+      const held = this.#recall(event)
+      const row = rowOf(held)
       if (row === undefined) return []
       await this.#forgetFiles(queryRunner, databaseEntity)
       for (const { column } of row.keys()) if (entity) column.setEntityValue(entity, null)
-      return [...row].flatMap(([column, files]) => files.map(file => ({ file, fate: fateOf(column) })))
+      return this.#lost(queryRunner, held?.id, row, fateOf)
     })
   }
 
@@ -151,7 +150,7 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
     const { queryRunner } = event
     return this.#context.before.add(queryRunner, async () => {
       const stands = this.#context.rollbacks.watch(queryRunner)
-      this.#remember(event, { row: await this.#read(queryRunner, id, columns), stands })
+      this.#remember(event, { id, row: await this.#read(queryRunner, id, columns), stands })
       return []
     })
   }
@@ -172,7 +171,7 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
     const id = this.#metadata.getEntityIdMap(databaseEntity)
     const stands = this.#context.rollbacks.watch(runner)
     const row = id && (await this.#read(runner, id, changed))
-    this.#held.set(entity, { row, stands })
+    this.#held.set(entity, { id, row, stands })
     for (const column of changed) {
       const own = row?.get(column) ?? []
       keepRowsOwn(entity, column, own)
@@ -188,10 +187,27 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
     const row = rowOf(held)
     if (held !== undefined && row === undefined) return [] // the row was gone: nothing was written
     const before = new Map([...this.#lateChanges(event), ...(row ?? [])])
-    return [...before].flatMap(([column, files]) => {
-      const now = filesOf(entity, column)
-      return files.filter(file => !isAmong(file, now)).map(file => ({ file, fate: fateOf(column) }))
-    })
+    const id = held?.id ?? this.#metadata.getEntityIdMap(event.databaseEntity)
+    return this.#lost(event.queryRunner, id, before, fateOf)
+  }
+
+  /**
+   * What a row does not hold any more. Looked up and not concluded: a trigger or a policy of the database may have kept
+   * the row as it was, and the entity may have been changed again meanwhile.
+   */
+  async #lost(
+    runner: QueryRunner,
+    id: ObjectLiteral | undefined,
+    before: RowFiles | undefined,
+    fate: (column: FileColumnMetadata) => Fate,
+  ): Promise<Work> {
+    const held = [...(before ?? [])].filter(([, files]) => files.length > 0)
+    if (held.length === 0 || id === undefined) return []
+    const columns = held.map(([column]) => column)
+    const now = [...((await this.#read(runner, id, columns)) ?? new Map()).values()].flat()
+    return held.flatMap(([column, files]) =>
+      files.filter(file => !isAmong(file, now)).map(file => ({ file, fate: fate(column) })),
+    )
   }
 
   /** Columns that another hook changed after our look. The row is ours by now; its old value is TypeORM's. */

@@ -80,6 +80,8 @@ export class FilesBinding {
   #sql: LedgerSql | undefined
   #entities: FileEntities = new Map()
   #claims: StatementClaims | undefined
+  /** Query runners from before `initialize()`, when it is not yet known what to watch for. */
+  readonly #early: QueryRunner[] = []
   #bulk: BulkWriting | undefined
   #ledger: DatabaseLedger | undefined
 
@@ -153,11 +155,13 @@ export class FilesBinding {
     this.#sql = sql
     this.#entities = entities
     this.#claims = statements
+    for (const runner of this.#early.splice(0)) statements.watch(runner)
   }
 
   #createQueryRunner(original: Steps, mode?: ReplicationMode): QueryRunner {
     const runner = original.createQueryRunner(mode)
-    this.#claims?.watch(runner)
+    if (this.#claims === undefined) this.#early.push(runner)
+    else this.#claims.watch(runner)
     return runner
   }
 
@@ -186,6 +190,7 @@ export class FilesBinding {
   async #destroy(original: Steps): Promise<void> {
     const ledger = this.#ledger
     this.#ledger = undefined
+    this.#claims = undefined
     this.#options.slot.close()
     try {
       await ledger?.close()

@@ -2,10 +2,11 @@ import { setImmediate } from 'node:timers/promises'
 import type { QueryRunner } from 'typeorm'
 import type { StoredFile } from '../core/stored-file.js'
 import type { Claims } from './claims.js'
-import type { ConflictInserts } from './conflict-inserts.js'
+import type { ConflictInserts, Sent } from './conflict-inserts.js'
 import { isAnswer, isDeadlock } from './database-errors.js'
 import type { Dialect } from './dialect.js'
 import { fileTextsIn, withoutFileTexts } from './file-text.js'
+import { OneByOne } from './one-by-one.js'
 import { type Rollbacks, rolledBack } from './rollbacks.js'
 
 /** What a hook knows of a text that a statement is about to write. */
@@ -32,6 +33,7 @@ export class StatementClaims {
   readonly #conflicts: ConflictInserts
   readonly #dialect: Dialect
   readonly #rollbacks: Rollbacks
+  readonly #writing = new OneByOne()
   readonly #watched = new WeakSet<QueryRunner>()
   readonly #announced = new WeakMap<QueryRunner, Map<string, Announcement & { stands: () => boolean }>>()
 
@@ -65,13 +67,27 @@ export class StatementClaims {
           this.#rollbacks.note(runner)
         }
         const send = () => query(sql, withoutFileTexts(parameters), ...rest)
-        const insertions = this.#conflicts.in(runner, sql)
-        if (insertions.length === 0) return this.#run(runner, parameters, send)
-        return this.#conflicts.run(runner, insertions, needsClaim =>
-          this.#run(runner, parameters, send, needsClaim),
-        )
+        return this.#send(runner, sql, parameters, send)
       },
     })
+  }
+
+  async #send(runner: QueryRunner, sql: string, parameters: unknown, send: Send): Promise<unknown> {
+    const insertions = this.#conflicts.in(runner, sql)
+    if (insertions.length === 0 && fileTextsIn(parameters).length === 0) return send()
+    const stands = this.#rollbacks.watch(runner)
+    return this.#alone(async () => {
+      if (!stands()) throw rolledBack()
+      if (insertions.length === 0) return (await this.#run(runner, parameters, send)).result
+      return this.#conflicts.run(runner, insertions, needsClaim =>
+        this.#run(runner, parameters, send, needsClaim),
+      )
+    })
+  }
+
+  /** On SQLite, where no lock keeps a stranger from writing between the looks at a row and its statement. */
+  #alone(work: () => Promise<unknown>): Promise<unknown> {
+    return this.#dialect.ownPool ? work() : this.#writing.run('', work)
   }
 
   async #run(
@@ -79,14 +95,14 @@ export class StatementClaims {
     parameters: unknown,
     send: Send,
     needsClaim: Announcement['needsClaim'] = () => true,
-  ): Promise<unknown> {
-    const files = this.#toClaim(runner, parameters).filter(needsClaim)
-    if (files.length === 0) return send()
+  ): Promise<Sent> {
+    const claimed = this.#toClaim(runner, parameters).filter(needsClaim)
+    if (claimed.length === 0) return { result: await send(), claimed }
     const stands = this.#rollbacks.watch(runner)
-    const keys = await this.#claims.claim(runner, files)
+    const keys = await this.#claims.claim(runner, claimed)
     if (!stands()) throw rolledBack()
     try {
-      return await send()
+      return { result: await send(), claimed }
     } catch (error) {
       if (this.#isUndone(runner, error)) await this.#claims.giveBack(runner, keys)
       throw error

@@ -188,6 +188,22 @@ describeOnDatabases('withFiles', fresh => {
     const file = await upload(home, ORDER_RULES)
     expect(runWithTenant('acme', () => file.url)).toContain('/files/')
   })
+
+  it('sees to the files of a query runner that is older than the connection', async () => {
+    const storage = memoryStorage()
+    const options = { ...(await fresh()), entities: [Order] } as DataSourceOptions
+    if (options.type !== 'postgres' && options.type !== 'mariadb') return // SQLite has its first one with the connection
+    const dataSource = withFiles(storage, dataSourceOf(options))
+    const runner = dataSource.createQueryRunner()
+    await dataSource.initialize()
+    const { id } = await runner.manager.save(Order, {
+      title: 'x',
+      file: await upload({ storage }, ORDER_RULES),
+    })
+    await runner.release()
+    expect((await dataSource.getRepository(Order).findOneByOrFail({ id })).file?.size).toBe(5)
+    expect(await states(dataSource)).toEqual({ attached: 1 })
+  })
 })
 
 describe('withFiles', () => {

@@ -1,4 +1,4 @@
-import { Column, Entity, PrimaryGeneratedColumn, Unique } from 'typeorm'
+import { Column, Entity, IsNull, PrimaryGeneratedColumn, Unique } from 'typeorm'
 import { expect, it } from 'vitest'
 import type { StoredFile } from '../../src/core/stored-file.js'
 import { FileColumn } from '../../src/typeorm/index.js'
@@ -179,3 +179,61 @@ function insertOver(
 function insertQuery(dataSource: House['dataSource']) {
   return dataSource.createQueryBuilder().insert().into(Invoice)
 }
+
+describeOnDatabases('upsert of a file that another row holds', fresh => {
+  const moves: [string, (one: StoredFile, two: StoredFile) => Partial<Contract>[]][] = [
+    [
+      'swapped by two rows',
+      (one, two) => [
+        { id: 1, draft: two },
+        { id: 2, draft: one },
+      ],
+    ],
+    [
+      'moved to another row',
+      (one, two) => [
+        { id: 1, draft: null },
+        { id: 3, draft: two },
+        { id: 2, draft: one },
+      ],
+    ],
+    ['moved to another column', one => [{ id: 1, draft: null, signed: one }]],
+    [
+      'written into a second row',
+      one => [
+        { id: 1, draft: one },
+        { id: 3, draft: one },
+      ],
+    ],
+  ]
+  it.each(moves)('is refused when it is %s, and nothing changes', async (_, move) => {
+    const home = await house(fresh, [Contract])
+    const contracts = home.dataSource.getRepository(Contract)
+    const [one, two] = [await upload(home, RULES), await upload(home, RULES)]
+    await contracts.insert([
+      { id: 1, draft: one },
+      { id: 2, draft: two },
+    ])
+    await expect(contracts.upsert(move(one, two), ['id'])).rejects.toMatchObject({ code: 'ERR_FILE_STALE' })
+    expect(await contracts.countBy({ signed: IsNull() })).toBe(2)
+    expect((await contracts.findOneByOrFail({ id: 1 })).draft?.equals(one)).toBe(true)
+    expect((await contracts.findOneByOrFail({ id: 2 })).draft?.equals(two)).toBe(true)
+    expect(await states(home.dataSource)).toEqual({ attached: 2 })
+  })
+})
+
+describeOnDatabases('upsert behind an insert that failed', fresh => {
+  it('leaves the file alone that was saved in another row since', async () => {
+    const home = await house(fresh, [Contract])
+    const contracts = home.dataSource.getRepository(Contract)
+    const [first, file, last] = await Promise.all([1, 2, 3].map(() => upload(home, RULES)))
+    await contracts.insert({ id: 1, draft: first })
+    await home.dataSource.transaction(async manager => {
+      const taken = manager.transaction(savepoint => savepoint.insert(Contract, { id: 1, draft: file }))
+      await expect(taken).rejects.toThrow()
+      await manager.insert(Contract, { id: 2, draft: file })
+      await manager.upsert(Contract, { id: 3, draft: last }, ['id'])
+    })
+    expect(await states(home.dataSource)).toEqual({ attached: 3 })
+  })
+})
