@@ -14,3 +14,30 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 export class Misuse extends Error {
   override readonly name = 'Misuse'
 }
+
+/** Somebody ended the command before it was done. */
+export class Stopped extends Error {
+  override readonly name = 'Stopped'
+}
+
+/** What an error says, on one line for several that came together; passwords in addresses are left out. */
+export function messageOf(error: unknown): string {
+  return withoutPasswords(plainMessage(error))
+}
+
+/** An error that nobody expected, with the place where it came from. */
+export function stackOf(error: unknown): string {
+  const stack = error instanceof Error ? error.stack : undefined
+  return stack === undefined ? messageOf(error) : withoutPasswords(stack)
+}
+
+function plainMessage(error: unknown): string {
+  // Such as that of a connection that was refused on each address of a host; it has no message of its own.
+  if (error instanceof AggregateError && error.message === '')
+    return error.errors.map(plainMessage).join('; ')
+  return error instanceof Error ? error.message : String(error)
+}
+
+function withoutPasswords(text: string): string {
+  return text.replaceAll(/([a-z][a-z0-9+.-]*:\/\/[^\s:/@]*):[^\s/]+@/gi, '$1:***@')
+}

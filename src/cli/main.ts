@@ -8,6 +8,16 @@ const interrupt = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt.abort())
 
 const { stdout, stderr } = process
-const surroundings = { folder: process.cwd(), screen: new Screen(stdout, stderr), signal: interrupt.signal }
+// Whoever read the result has seen enough: `tenant-files reconcile | head`. The work goes on.
+for (const stream of [stdout, stderr]) {
+  stream.on('error', error => {
+    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error
+  })
+}
+const screen = new Screen(stdout, stderr)
+const exitCode = await runCli(process.argv.slice(2), {
+  ...{ folder: process.cwd(), screen, signal: interrupt.signal },
+})
+await screen.flush()
 // Ends by itself: a handle that the application left open must not keep the command running for ever.
-process.exit(await runCli(process.argv.slice(2), surroundings))
+process.exit(exitCode)

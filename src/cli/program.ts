@@ -1,49 +1,91 @@
 import { Command, CommanderError } from 'commander'
 import { StorageError } from '../core/errors.js'
+import { ledgerCommand } from './commands/ledger.js'
 import { pushStaticCommand } from './commands/push-static.js'
+import { reapCommand } from './commands/reap.js'
+import { reconcileCommand } from './commands/reconcile.js'
 import { urlCommand } from './commands/url.js'
-import { EXIT, type ExitCode, Misuse } from './exit-code.js'
-import type { Screen } from './screen.js'
+import { usageCommand } from './commands/usage.js'
+import { EXIT, type ExitCode, Misuse, messageOf, Stopped, stackOf } from './exit-code.js'
+import { OtherCopy, programOf } from './own-copy.js'
 import { type CliSurroundings, Workplace } from './workplace.js'
+
+const COMMANDS = [urlCommand, pushStaticCommand, reapCommand, ledgerCommand, usageCommand, reconcileCommand]
 
 /** Runs one command to its end. Never rejects. */
 export async function runCli(args: readonly string[], surroundings: CliSurroundings): Promise<ExitCode> {
-  const { screen } = surroundings
+  try {
+    return await run(args, surroundings)
+  } catch (error) {
+    if (!(error instanceof OtherCopy)) return explain(error, surroundings)
+    return runInOtherCopy(error, args, surroundings)
+  }
+}
+
+async function run(args: readonly string[], surroundings: CliSurroundings): Promise<ExitCode> {
   const place = new Workplace(surroundings)
+  try {
+    await programFor(place).parseAsync([...args], { from: 'user' })
+    // Whatever was asked for may not be done to its end.
+    return surroundings.signal.aborted ? EXIT.failed : place.exitCode
+  } finally {
+    await place.close()
+  }
+}
+
+/** Nothing has been done yet: a command asks for storage and database before all else. */
+async function runInOtherCopy(
+  other: OtherCopy,
+  args: readonly string[],
+  surroundings: CliSurroundings,
+): Promise<ExitCode> {
+  try {
+    if (surroundings.isOtherCopy) throw new Misuse(`${other.message} Run the one in its node_modules.`)
+    return await programOf(other)(args, { ...surroundings, isOtherCopy: true })
+  } catch (error) {
+    return explain(error, surroundings)
+  }
+}
+
+function programFor(place: Workplace): Command {
+  const { screen } = place
   const program = new Command('tenant-files')
     .description('Works on the files of an application that uses tenant-files.')
     .option(
       '--config <file>',
       'exports "storage" and "dataSource" (default: the nearest tenant-files.config.mjs)',
     )
+    .option('-d, --data-source <file>', 'exports the DataSource that withFiles() gave; instead of --config')
     .option('--json', 'print the result as JSON')
     .exitOverride()
     .configureOutput({
       writeOut: text => screen.print(text.trimEnd()),
       writeErr: text => screen.say(text.trimEnd()),
     })
-  for (const command of [urlCommand, pushStaticCommand])
-    program.addCommand(command(place).copyInheritedSettings(program))
-  try {
-    await program.parseAsync([...args], { from: 'user' })
-    return place.exitCode
-  } catch (error) {
-    return explain(error, screen)
-  } finally {
-    await place.close()
-  }
+  for (const command of COMMANDS) inherit(program, command(place))
+  return program
 }
 
-function explain(error: unknown, screen: Screen): ExitCode {
+function inherit(parent: Command, command: Command): void {
+  command.copyInheritedSettings(parent)
+  if (command.parent === null) parent.addCommand(command)
+  for (const child of command.commands) inherit(command, child)
+}
+
+function explain(error: unknown, { screen, signal }: CliSurroundings): ExitCode {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.misused
+  if (error instanceof Stopped || (signal.aborted && StorageError.is(error, 'ERR_UPLOAD_ABORTED'))) {
+    screen.say('Stopped before the end.')
+    return EXIT.failed
+  }
   if (error instanceof Misuse) {
     screen.say(error.message)
     return EXIT.misused
   }
   if (StorageError.is(error)) {
-    screen.say(`${error.code}: ${error.message}`)
+    screen.say(`${error.code}: ${messageOf(error)}`)
     return error.code === 'ERR_CONFIG' ? EXIT.misused : EXIT.failed
   }
-  screen.say(error instanceof Error ? (error.stack ?? error.message) : String(error))
+  screen.say(stackOf(error))
   return EXIT.failed
 }

@@ -5,7 +5,8 @@ export type Terminal = NodeJS.WritableStream & { isTTY?: boolean }
 
 /** A bar that is told how far the work is. */
 export interface ProgressBar {
-  update(done: number, total: number, details: string): void
+  /** @param total undefined while nobody knows it */
+  update(done: number, total: number | undefined, details: string): void
   stop(): void
 }
 
@@ -37,25 +38,37 @@ export class Screen {
     this.#err.write(`${text}\n`)
   }
 
+  /** Resolves when everything has left this process, or nobody reads it any more. */
+  async flush(): Promise<void> {
+    for (const stream of [this.#out, this.#err])
+      await new Promise<void>(done => stream.write('', () => done()))
+  }
+
   /** A bar where somebody watches; nothing where the output goes to a file. */
   bar(unit: string): ProgressBar {
     if (!this.#err.isTTY) return { update() {}, stop() {} }
-    const options: Options = {
-      format: `{bar} {percentage}% | {value}/{total} ${unit} | {details} | {duration_formatted}, {eta_formatted} left`,
-      stream: this.#err,
-      hideCursor: true,
-      etaBuffer: 100,
-    }
-    const bar = new SingleBar(options, Presets.shades_classic)
-    let isStarted = false
+    const known = this.#line(
+      `{bar} {percentage}% | {value}/{total} ${unit} | {details} | {duration_formatted}, {eta_formatted} left`,
+    )
+    const unknown = this.#line(`{value} ${unit} | {details} | {duration_formatted}`)
     return {
       update(done, total, details) {
-        if (!isStarted) bar.start(total, done, { details })
-        isStarted = true
-        bar.setTotal(total)
-        bar.update(done, { details })
+        const [shown, other] = total === undefined ? [unknown, known] : [known, unknown]
+        other.stop()
+        if (shown.isActive) shown.setTotal(total ?? 0)
+        else shown.start(total ?? 0, done, { details })
+        shown.update(done, { details })
       },
-      stop: () => bar.stop(),
+      stop() {
+        known.stop()
+        unknown.stop()
+      },
     }
+  }
+
+  /** Not to meddle with Ctrl-C, cli-progress gets no `gracefulExit`; so the cursor stays visible too. */
+  #line(format: string): SingleBar {
+    const options: Options = { format, stream: this.#err, gracefulExit: false, etaBuffer: 100 }
+    return new SingleBar(options, Presets.shades_classic)
   }
 }

@@ -1,7 +1,10 @@
 import type { DataSource } from 'typeorm'
+import { StorageError } from '../core/errors.js'
 import type { Storage } from '../core/storage.js'
-import { type CliConfig, loadConfig } from './config.js'
-import { EXIT, type ExitCode, Misuse } from './exit-code.js'
+import { settledWithin } from '../typeorm/reaper/settled-within.js'
+import { type CliConfig, type ConfigPlace, loadConfig } from './config.js'
+import { EXIT, type ExitCode, Misuse, messageOf, Stopped } from './exit-code.js'
+import { assertOwnCopy } from './own-copy.js'
 import type { Screen } from './screen.js'
 
 /** Where the command line runs. */
@@ -10,13 +13,17 @@ export interface CliSurroundings {
   readonly folder: string
   readonly screen: Screen
   readonly signal: AbortSignal
+  /** The command was begun by another copy of this package, which is not the application's. */
+  readonly isOtherCopy?: boolean
 }
 
 /** The options that every command has. */
-export interface GlobalOptions {
-  readonly config?: string
+export interface GlobalOptions extends ConfigPlace {
   readonly json?: true
 }
+
+/** How long the application's connections may take to close, in milliseconds. */
+const CLOSE_TIME = 10_000
 
 /** What a command works with: the application's storage and DataSource, opened when they are first needed. */
 export class Workplace {
@@ -35,7 +42,7 @@ export class Workplace {
 
   async storage(options: GlobalOptions): Promise<Storage> {
     const { storage } = await this.#load(options)
-    await storage.ready()
+    await this.#orStopped(storage.ready())
     return storage
   }
 
@@ -45,7 +52,7 @@ export class Workplace {
     if (dataSource === undefined) {
       throw new Misuse('This command needs the database: export "dataSource" from the configuration too.')
     }
-    if (!dataSource.isInitialized) await dataSource.initialize()
+    if (!dataSource.isInitialized) await this.#orStopped(initialize(dataSource))
     return dataSource
   }
 
@@ -55,13 +62,55 @@ export class Workplace {
     else this.screen.print(text)
   }
 
+  /** Ends between two steps of a command. @throws Stopped */
+  assertGoingOn(): void {
+    if (this.signal.aborted) throw new Stopped()
+  }
+
+  /** Never rejects: what the command did is done, and what it found is said. */
   async close(): Promise<void> {
+    const closing = this.#close().catch(error => {
+      this.screen.say(`The connections could not be closed: ${messageOf(error)}`)
+    })
+    await settledWithin([closing], CLOSE_TIME)
+  }
+
+  async #close(): Promise<void> {
     if (this.#config?.dataSource?.isInitialized) await this.#config.dataSource.destroy()
     await this.#config?.storage.close()
   }
 
-  async #load({ config }: GlobalOptions): Promise<CliConfig> {
-    this.#config ??= await loadConfig(this.folder, config)
-    return this.#config
+  async #load(options: GlobalOptions): Promise<CliConfig> {
+    if (this.#config !== undefined) return this.#config
+    const config = await this.#orStopped(loadConfig(this.folder, options))
+    assertOwnCopy(config)
+    this.#config = config
+    return config
+  }
+
+  /** The application's own start takes no signal; at least it need not be waited for. @throws Stopped */
+  async #orStopped<T>(work: Promise<T>): Promise<T> {
+    const { signal } = this
+    let stop = () => {}
+    const stopped = new Promise<never>((_, reject) => {
+      stop = () => reject(new Stopped())
+      signal.addEventListener('abort', stop)
+      if (signal.aborted) stop()
+    })
+    try {
+      return await Promise.race([work, stopped])
+    } finally {
+      signal.removeEventListener('abort', stop)
+    }
+  }
+}
+
+/** @throws Misuse when the database cannot be opened */
+async function initialize(dataSource: DataSource): Promise<void> {
+  try {
+    await dataSource.initialize()
+  } catch (cause) {
+    if (StorageError.is(cause)) throw cause
+    throw new Misuse(`The database cannot be opened: ${messageOf(cause)}`, { cause })
   }
 }

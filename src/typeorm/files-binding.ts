@@ -73,6 +73,16 @@ export function bindingOf(dataSource: DataSource): FilesBinding {
   )
 }
 
+/**
+ * The storage that a DataSource was given to, also by another copy of this package, whose classes are not ours.
+ *
+ * @returns undefined for one that was not given to `withFiles`
+ */
+export function storageOf(dataSource: DataSource): unknown {
+  const binding: { storage?: unknown } = Object((dataSource as { [BOUND]?: unknown })[BOUND])
+  return binding.storage
+}
+
 /** One DataSource's ties to one storage, through any number of `initialize()` and `destroy()`. */
 export class FilesBinding {
   readonly #options: FilesBindingOptions
@@ -87,6 +97,11 @@ export class FilesBinding {
 
   constructor(options: FilesBindingOptions) {
     this.#options = options
+  }
+
+  /** Known before the DataSource is initialized. */
+  get storage(): Storage {
+    return this.#options.storage
   }
 
   /** What belongs to the DataSource while it is initialized. @throws ERR_LEDGER_NOT_READY */

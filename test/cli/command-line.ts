@@ -1,15 +1,26 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { root, run, tempFolder } from '../tooling/tools.js'
+
+export type Answer = Awaited<ReturnType<typeof run>>
 
 /** An application's folder, in which the built command runs. */
 export interface Workshop {
   readonly folder: string
   write(name: string, text: string): void
-  run(...args: string[]): ReturnType<typeof run>
-  runIn(below: string, ...args: string[]): ReturnType<typeof run>
+  run(...args: string[]): Promise<Answer>
+  runIn(below: string, ...args: string[]): Promise<Answer>
+  /** With words for node in front of the command, such as `--import`. */
+  runBy(nodeArgs: readonly string[], ...args: string[]): Promise<Answer>
+  /** Sends Ctrl-C once the command has said this on standard error. */
+  interrupt(after: string, ...args: string[]): Promise<Answer>
   remove(): void
 }
+
+const command = path.join(root, 'dist', 'cli', 'main.js')
+/** What an application of the tests may import, as if it were installed there. */
+const INSTALLED = ['libsql', 'pg', 'reflect-metadata', 'tsx', 'typeorm']
 
 /** Imports of the built library, as an application that has it installed would write them. */
 export function room(name: string): string {
@@ -24,10 +35,42 @@ export function workshop(config = localConfig()): Workshop {
     writeFileSync(path.join(folder, name), text)
   }
   write('tenant-files.config.mjs', config)
-  const command = path.join(root, 'dist', 'cli', 'main.js')
+  install(folder)
   const runIn = (below: string, ...args: string[]) =>
     run(process.execPath, [command, ...args], path.join(folder, below))
-  return { folder, remove, write, runIn, run: (...args) => runIn('.', ...args) }
+  return {
+    ...{ folder, remove, write, runIn },
+    run: (...args) => runIn('.', ...args),
+    runBy: (nodeArgs, ...args) => run(process.execPath, [...nodeArgs, command, ...args], folder),
+    interrupt: (after, ...args) => interrupt(folder, after, args),
+  }
+}
+
+function install(folder: string): void {
+  const modules = path.join(folder, 'node_modules')
+  mkdirSync(modules)
+  for (const name of INSTALLED)
+    symlinkSync(path.join(root, 'node_modules', name), path.join(modules, name), 'junction')
+  symlinkSync(root, path.join(modules, 'tenant-files'), 'junction')
+}
+
+function interrupt(folder: string, after: string, args: readonly string[]): Promise<Answer> {
+  const child = spawn(process.execPath, [command, ...args], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let stdout = ''
+  let stderr = ''
+  let isSent = false
+  child.stdout.on('data', data => (stdout += data))
+  child.stderr.on('data', data => {
+    stderr += data
+    if (!isSent && stderr.includes(after)) isSent = child.kill('SIGINT')
+  })
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', code => resolve({ code, stdout, stderr }))
+  })
 }
 
 export function localConfig(more = ''): string {

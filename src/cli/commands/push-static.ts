@@ -1,6 +1,7 @@
 import path from 'node:path'
-import { Command, Option } from 'commander'
+import { Command } from 'commander'
 import { type PushStaticOptions, pushStatic } from '../../upload/index.js'
+import { choice } from '../options.js'
 import type { GlobalOptions, Workplace } from '../workplace.js'
 
 interface Options extends GlobalOptions {
@@ -41,8 +42,4 @@ export function pushStaticCommand(place: Workplace): Command {
         bar.stop()
       }
     })
-}
-
-function choice(flags: string, description: string, choices: readonly [string, ...string[]]): Option {
-  return new Option(flags, description).choices(choices).default(choices[0])
 }

@@ -1,5 +1,6 @@
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { runAsSystem, runWithTenant } from '../../core/tenant.js'
+import { count } from '../options.js'
 import type { GlobalOptions, Workplace } from '../workplace.js'
 
 interface UrlOptions extends GlobalOptions {
@@ -15,7 +16,7 @@ export function urlCommand(place: Workplace): Command {
     .argument('<key>', 'below disk and tenant, for example order_files/0b54….pdf')
     .option('--disk <name>', 'the disk that holds it', 'media')
     .option('--tenant <id>', 'whose file it is; without it the disk must be shared or without tenants')
-    .option('--expires-in <seconds>', 'how long the address lives', parseSeconds)
+    .option('--expires-in <seconds>', 'how long the address lives', count)
     .action(async (key: string, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<UrlOptions>()
       const disk = (await place.storage(options)).disk(options.disk)
@@ -25,10 +26,4 @@ export function urlCommand(place: Workplace): Command {
       const url = tenant === undefined ? runAsSystem('tenant-files url', make) : runWithTenant(tenant, make)
       place.report(options, { url }, url)
     })
-}
-
-function parseSeconds(text: string): number {
-  const seconds = Number(text)
-  if (Number.isInteger(seconds) && seconds > 0) return seconds
-  throw new InvalidArgumentError('It is a positive whole number of seconds.')
 }

@@ -1,3 +1,4 @@
+import { SHARED_TENANT } from '../../core/key.js'
 import type { LedgerSql, Statement } from '../ledger-sql.js'
 
 /** Of a pending line those that are set aside for it, until its size is known. */
@@ -20,6 +21,22 @@ export class UsageStatements {
     return this.#sql.build(
       p => `SELECT COALESCE(SUM(${BYTES}), 0) AS used FROM ${this.#sql.table} WHERE tenant = ${p(tenant)}
 AND (state IN ('attached', 'kept') OR (state = 'pending' AND (size IS NOT NULL OR expires_at > ${now})))`,
+    )
+  }
+
+  /** Everybody who has a line. */
+  tenants(): Statement {
+    return this.#sql.build(
+      p =>
+        `SELECT DISTINCT tenant FROM ${this.#sql.table} WHERE tenant IS NOT NULL AND tenant <> ${p(SHARED_TENANT)} ORDER BY tenant`,
+    )
+  }
+
+  /** Files and bytes by backend and state, of all tenants. */
+  states(): Statement {
+    return this.#sql.build(
+      () => `SELECT backend, state, COUNT(*) AS files, COALESCE(SUM(${BYTES}), 0) AS bytes FROM ${this.#sql.table}
+GROUP BY backend, state ORDER BY backend, state`,
     )
   }
 

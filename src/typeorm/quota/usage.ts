@@ -4,6 +4,7 @@ import { assertTenantId } from '../../core/key.js'
 import { getTenant, tryGetTenant } from '../../core/tenant.js'
 import { bindingOf } from '../files-binding.js'
 import type { LedgerState } from '../ledger-table.js'
+import { assertOutsideOfTenants } from './outside-of-tenants.js'
 import { UsageStatements } from './usage-statements.js'
 
 /** Files of one disk in one state. */
@@ -63,4 +64,17 @@ export async function usage(dataSource: DataSource, tenant: string = getTenant()
       bytes: Number(row.bytes),
     })),
   }
+}
+
+/**
+ * The tenants that the ledger knows files of, in order; not those whose files are gone.
+ *
+ * @throws ERR_TENANT_MISMATCH for whoever runs for one tenant, ERR_CONFIG for a DataSource that was not given to
+ *   `withFiles`, ERR_LEDGER_NOT_READY, ERR_LEDGER_BUSY
+ */
+export async function knownTenants(dataSource: DataSource): Promise<string[]> {
+  assertOutsideOfTenants('knownTenants()')
+  const { sql, ledger } = bindingOf(dataSource).open()
+  const rows = await ledger.read(new UsageStatements(sql).tenants())
+  return rows.map(({ tenant }) => String(tenant))
 }

@@ -15,6 +15,8 @@ import { HOLD, type TakenLine, TakenLines } from './taken-lines.js'
 export interface PassOptions {
   /** Lines that are taken up at once. */
   readonly batchSize: number
+  /** Lines that are taken up at most. */
+  readonly limit: number
   /** Requests at the same time to one backend that cannot delete many objects with one. */
   readonly concurrency: number
   /** After so many failures a line is dead. */
@@ -51,6 +53,7 @@ export interface PassEnd {
 
 export const PASS_DEFAULTS: PassOptions = {
   batchSize: 500,
+  limit: Number.POSITIVE_INFINITY,
   concurrency: 8,
   maxAttempts: 20,
   tombstone: 86_400_000,
@@ -97,10 +100,10 @@ export class LedgerReaper {
 
   async #pass(options: PassOptions, end: PassEnd, pass: Pass): Promise<void> {
     const resting = new Set<string>()
-    while (!end.soon.aborted && !this.#closing.signal.aborted) {
+    while (pass.taken < options.limit && !end.soon.aborted && !this.#closing.signal.aborted) {
       const backends = this.#storage.backendNames.filter(name => !resting.has(name))
       const lines = this.#lines()
-      const taken = await lines.take(backends, options.batchSize)
+      const taken = await lines.take(backends, Math.min(options.batchSize, options.limit - pass.taken))
       if (taken.length === 0) return
       const batch = await this.#reap(lines, taken, options, end.now)
       pass.taken += taken.length

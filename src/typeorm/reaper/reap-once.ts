@@ -1,24 +1,21 @@
 import type { Storage } from '../../core/storage.js'
 import { orBusy } from '../ledger-busy.js'
 import { openLedgers, type ReapReport, reapRound } from './reap-round.js'
-import { type ReapOptions, resolveReapOptions } from './reaper-options.js'
+import { type ReapOnceOptions, resolveReapOnceOptions } from './reaper-options.js'
 
 /**
  * Deletes what is due now, in all ledgers of a storage whose DataSources are initialized: for a job of your own instead of
  * {@link startReaper}, and for tests. Each ledger is the event `reaper`.
  *
- * @param options.signal ends it after the batch that is under way
  * @throws ERR_CONFIG for options that make no sense, and the first error of a ledger, when all have had their turn. A
  *   file that cannot be deleted is no error: it is counted, and tried again later
  * @example
  * const { deleted } = await reapOnce(storage)
  */
-export async function reapOnce(
-  storage: Storage,
-  { signal = new AbortController().signal, ...options }: ReapOptions & { signal?: AbortSignal } = {},
-): Promise<ReapReport> {
+export async function reapOnce(storage: Storage, options: ReapOnceOptions = {}): Promise<ReapReport> {
   const never = new AbortController().signal
-  const report = await reapRound(storage, resolveReapOptions(options), { soon: signal, now: never })
+  const end = { soon: options.signal ?? never, now: never }
+  const report = await reapRound(storage, resolveReapOnceOptions(options), end)
   const [error] = report.errors
   if (error !== undefined) throw error
   return report

@@ -28,12 +28,13 @@ export function openLedgers(storage: Storage): { name: string; ledger: DatabaseL
 export async function reapRound(storage: Storage, options: PassOptions, end: PassEnd): Promise<ReapReport> {
   const report: ReapReport = { taken: 0, deleted: 0, failed: 0, errors: [] }
   for (const { name, ledger } of openLedgers(storage)) {
-    if (end.soon.aborted) break
+    const limit = options.limit - report.taken
+    if (end.soon.aborted || limit <= 0) break
     const pass: Pass = { taken: 0, deleted: 0, failed: 0 }
     let health = { backlog: 0, lag: 0, dead: 0 }
     let error: unknown
     try {
-      await orBusy(ledger.reaper.pass(options, end, pass))
+      await orBusy(ledger.reaper.pass({ ...options, limit }, end, pass))
       health = await orBusy(ledger.reaper.health())
     } catch (cause) {
       error = cause

@@ -14,6 +14,14 @@ export interface ReapOptions {
   tombstone?: number
 }
 
+/** How {@link reapOnce} works. */
+export interface ReapOnceOptions extends ReapOptions {
+  /** So many lines of the ledger are taken up at most. Default: all that are due. */
+  limit?: number
+  /** Ends it after the batch that is under way. */
+  signal?: AbortSignal
+}
+
 /** How {@link startReaper} works. */
 export interface ReaperOptions extends ReapOptions {
   /** The longest pause between two rounds, in seconds. It grows up to that while there is nothing to do. Default 60. */
@@ -27,15 +35,18 @@ const REAP_OPTIONS: OptionNames<ReapOptions> = {
   tombstone: 'known',
 }
 
+const REAP_ONCE_OPTIONS: OptionNames<ReapOnceOptions> = { ...REAP_OPTIONS, limit: 'known', signal: 'known' }
+
 const REAPER_OPTIONS: OptionNames<ReaperOptions> = { ...REAP_OPTIONS, interval: 'known' }
 
 const DEFAULT_INTERVAL = 60
 const MAX_INTERVAL = 86_400
 
 /** @throws ERR_CONFIG */
-export function resolveReapOptions(options: ReapOptions): PassOptions {
-  assertKnownOptions('reapOnce()', options, REAP_OPTIONS)
-  return passOptions(options)
+export function resolveReapOnceOptions(options: ReapOnceOptions): PassOptions {
+  assertKnownOptions('reapOnce()', options, REAP_ONCE_OPTIONS)
+  const { limit } = options
+  return { ...passOptions(options), limit: limit === undefined ? PASS_DEFAULTS.limit : whole('limit', limit) }
 }
 
 /** @returns with `interval` in milliseconds. @throws ERR_CONFIG */
@@ -58,6 +69,7 @@ function passOptions(options: ReapOptions): PassOptions {
     concurrency: whole('concurrency', options.concurrency ?? PASS_DEFAULTS.concurrency),
     maxAttempts: whole('maxAttempts', options.maxAttempts ?? PASS_DEFAULTS.maxAttempts),
     tombstone: Math.round(tombstone * 1000),
+    limit: PASS_DEFAULTS.limit,
   }
 }
 

@@ -1,0 +1,33 @@
+import { InvalidArgumentError, Option } from 'commander'
+
+/** An option with one of these words; the first one is the default. */
+export function choice(flags: string, description: string, choices: readonly [string, ...string[]]): Option {
+  return new Option(flags, description).choices(choices).default(choices[0])
+}
+
+/** A positive whole number. */
+export function count(text: string): number {
+  const number = wholeNumber(text)
+  if (number > 0) return number
+  throw new InvalidArgumentError('It is a positive whole number.')
+}
+
+/** A whole number, 0 too. */
+export function wholeNumber(text: string): number {
+  const number = Number(text)
+  if (/^\d+$/.test(text) && Number.isSafeInteger(number)) return number
+  throw new InvalidArgumentError('It is a whole number.')
+}
+
+/** An option that may be given several times. */
+export function several(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text]
+}
+
+/** `name=value`, several times. */
+export function pairs(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const [, name, value] = /^([^=]+)=(.+)$/.exec(text) ?? []
+  if (name === undefined || value === undefined)
+    throw new InvalidArgumentError('It is a name and a value with = between them.')
+  return { ...before, [name]: value }
+}
