@@ -24,7 +24,8 @@ export type JournalState = 'moving' | 'moved' | 'skipped' | 'failed' | 'restored
  */
 export async function createMigrationTables(runner: QueryRunner): Promise<void> {
   const { type } = runner.connection.options
-  const family = type === 'postgres' ? 'postgres' : type === 'mysql' || type === 'mariadb' ? 'mysql' : 'sqlite'
+  const family =
+    type === 'postgres' ? 'postgres' : type === 'mysql' || type === 'mariadb' ? 'mysql' : 'sqlite'
   await runner.createTable(journalTable(family), true)
   await runner.createTable(cursorTable(family), true)
 }

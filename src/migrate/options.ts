@@ -55,7 +55,14 @@ export function resolveMigrateOptions<E extends ObjectLiteral>(
   options: MigrateOptions<E>,
 ): ResolvedMigrateOptions<E> {
   assertKnownOptions('migrateFiles', options, {
-    ...{ dataSource: 'known', entity: 'known', property: 'known', from: 'known', to: 'known', tenant: 'known' },
+    ...{
+      dataSource: 'known',
+      entity: 'known',
+      property: 'known',
+      from: 'known',
+      to: 'known',
+      tenant: 'known',
+    },
     ...{ where: 'known', tenantOf: 'known', concurrency: 'known', rate: 'known', verify: 'known' },
     ...{ onProgress: 'known', signal: 'known' },
   })
@@ -64,7 +71,12 @@ export function resolveMigrateOptions<E extends ObjectLiteral>(
     throw wrong(`concurrency is a positive whole number; got ${concurrency}`)
   if (!VERIFY.includes(verify)) throw wrong(`verify is one of ${VERIFY.join(', ')}; got ${verify}`)
   if (from === to) throw wrong(`from and to are both "${to}"`)
-  return { ...options, concurrency, verify, rate: rate === undefined ? Number.POSITIVE_INFINITY : parseSize(rate) }
+  return {
+    ...options,
+    concurrency,
+    verify,
+    rate: rate === undefined ? Number.POSITIVE_INFINITY : parseSize(rate),
+  }
 }
 
 function wrong(what: string): StorageError {
