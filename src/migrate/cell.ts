@@ -1,7 +1,7 @@
 import { StorageError } from '../core/errors.js'
+import type { StageEntry } from '../core/ledger.js'
 import type { Storage } from '../core/storage.js'
 import type { FileAddress, StoredFile, StoredFileData } from '../core/stored-file.js'
-import type { StageEntry } from '../core/ledger.js'
 import type { FileColumnMetadata } from '../typeorm/file-metadata.js'
 
 /** One file column of one row: a file, or a list of them. */
@@ -14,9 +14,9 @@ export interface Cell {
 
 /** Which files of a column are to move. */
 export interface Selection {
-  readonly from: string | undefined
+  readonly from?: string
   readonly to: string
-  readonly tenant: string | undefined
+  readonly tenant?: string
 }
 
 /** The files of a cell's text. */

@@ -5,7 +5,6 @@ import type { ObjectInfo, PutBody } from '../core/driver.js'
 import { StorageError } from '../core/errors.js'
 import type { Storage } from '../core/storage.js'
 import type { FileAddress, StoredFile, StoredFileData } from '../core/stored-file.js'
-import { readHead } from '../upload/head.js'
 import { SNIFF_BYTES, sniffType } from '../upload/sniff.js'
 import type { Verify } from './options.js'
 import type { RateLimit } from './rate-limit.js'
@@ -46,7 +45,7 @@ export async function moveBytes(
   try {
     if (isKnown(file)) assertSame(file, { size: info.size, sha256: null })
     const source = info.size <= SMALL ? await whole(body, context) : body
-    const type = isKnown(file) ? file.type : await typeOf(source, file.name)
+    const type = isKnown(file) ? file.type : await typeOf(disk, file, source, context)
     const tap = new Tap(context)
     const sent = source instanceof Readable ? tap.through(source) : tap.all(source)
     const stored = await putNew(disk, target, sent, info, type, signal)
@@ -77,9 +76,15 @@ async function whole(body: Readable, { rate, signal }: MoveContext): Promise<Buf
   return Buffer.concat(chunks)
 }
 
-async function typeOf(source: Buffer | Readable, name: string): Promise<string> {
-  const head = source instanceof Readable ? (await readHead(source, SNIFF_BYTES)).bytes : source
-  return sniffType(head.subarray(0, SNIFF_BYTES), name)
+async function typeOf(
+  disk: Disk,
+  file: StoredFile,
+  source: Buffer | Readable,
+  { signal }: MoveContext,
+): Promise<string> {
+  if (!(source instanceof Readable)) return sniffType(source.subarray(0, SNIFF_BYTES), file.name)
+  const { body } = await disk.get(file, { range: { start: 0, end: SNIFF_BYTES - 1 }, signal })
+  return sniffType(Buffer.concat(await body.toArray()), file.name)
 }
 
 /** @returns undefined where something lies at the target already */

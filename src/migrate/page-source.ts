@@ -1,8 +1,8 @@
 import type { EntityTarget, ObjectLiteral, QueryRunner } from 'typeorm'
 import { StorageError } from '../core/errors.js'
+import { execute } from '../typeorm/execute.js'
 import type { FileColumnMetadata } from '../typeorm/file-metadata.js'
 import type { FileTable } from '../typeorm/file-table.js'
-import { execute } from '../typeorm/execute.js'
 import { type Cell, filesIn, isToMove, type Selection } from './cell.js'
 import type { SharedCursor } from './cursor.js'
 import { type Journal, rowIdOf } from './journal.js'
@@ -46,7 +46,13 @@ export async function takePage(runner: QueryRunner, context: PageContext): Promi
     return [{ id, rowId: rowIdOf(id), text, attempts: 0 }]
   })
   const wanted = await narrowed(runner, context, cells)
-  const busy = wanted.length === 0 ? new Set() : await journal.busy(runner, wanted.map(({ rowId }) => rowId))
+  const busy =
+    wanted.length === 0
+      ? new Set()
+      : await journal.busy(
+          runner,
+          wanted.map(({ rowId }) => rowId),
+        )
   const taken = wanted.filter(({ rowId }) => !busy.has(rowId))
   await journal.take(
     runner,

@@ -1,0 +1,9 @@
+/**
+ * Moving house: the files of an entity go to another backend while the application serves.
+ *
+ * @module
+ */
+export { createMigrationTables, dropMigrationTables } from './journal-table.js'
+export { migrateFiles } from './migrate-files.js'
+export type { MigrateOptions, Verify } from './options.js'
+export type { MigrationFailure, MigrationProgress, MigrationReport } from './progress.js'
