@@ -19,8 +19,9 @@ export interface Selection {
   readonly tenant?: string
 }
 
-/** The files of a cell's text. */
+/** The files of a cell's text, readable or not. */
 export function filesIn({ transformer }: FileColumnMetadata, text: string): readonly StoredFile[] {
+  if (text.trim() === '') return [] // how old columns say that there is none
   return transformer.filesOf(transformer.from(text))
 }
 

@@ -128,6 +128,6 @@ function elsewhere(passenger: Passenger): Passenger {
   const slash = key.lastIndexOf('/')
   const dot = key.lastIndexOf('.')
   const folder = slash < 0 ? 'moved' : key.slice(0, slash)
-  const extension = dot > slash ? key.slice(dot + 1) : 'bin'
+  const extension = dot > slash ? key.slice(dot + 1).toLowerCase() : 'bin'
   return { ...passenger, target: { ...passenger.target, key: newFileKey(folder, randomUUID(), extension) } }
 }

@@ -21,15 +21,15 @@ export class SharedCursor {
   readonly #driver: DataSource['driver']
   readonly #dialect: Dialect
   readonly #table: string
-  readonly #key: readonly [entity: string, property: string, target: string, filter: string]
+  readonly #key: readonly [table: string, column: string, target: string, filter: string]
 
   /** @param filter what narrows the walk; another filter is another walk */
   constructor(dataSource: DataSource, dialect: Dialect, scope: JournalScope, filter: unknown) {
     this.#driver = dataSource.driver
     this.#dialect = dialect
     this.#table = quotedTable(dataSource.driver, CURSOR_TABLE)
-    const digest = createHash('sha256').update(JSON.stringify(filter)).digest('hex')
-    this.#key = [scope.entity, scope.property, scope.target, digest]
+    const digest = createHash('sha256').update(JSON.stringify(filter, spelledOut)).digest('hex')
+    this.#key = [scope.table, scope.column, scope.target, digest]
   }
 
   /** Goes on with a walk that was left off, and begins a new one where the last is done. */
@@ -40,7 +40,7 @@ export class SharedCursor {
     await this.#run(
       runner,
       p =>
-        `${ignore} ${this.#table} (entity, property, target, filter, last_id, is_done, updated_at) VALUES (${this.#key.map(p).join(', ')}, NULL, 0, ${now}) ${conflict}`,
+        `${ignore} ${this.#table} (table_name, column_name, target, filter, last_id, is_done, updated_at) VALUES (${this.#key.map(p).join(', ')}, NULL, 0, ${now}) ${conflict}`,
     )
     await this.#run(
       runner,
@@ -73,11 +73,16 @@ export class SharedCursor {
   }
 
   #here(p: Place): string {
-    const [entity, property, target, filter] = this.#key
-    return `entity = ${p(entity)} AND property = ${p(property)} AND target = ${p(target)} AND filter = ${p(filter)}`
+    const [table, column, target, filter] = this.#key
+    return `table_name = ${p(table)} AND column_name = ${p(column)} AND target = ${p(target)} AND filter = ${p(filter)}`
   }
 
   #run(runner: QueryRunner, write: (p: Place) => string): Promise<Outcome> {
     return execute(runner, buildStatement(this.#driver, write))
   }
+}
+
+/** What JSON forgets: the functions of TypeORM's `Raw`, and large numbers. */
+function spelledOut(_key: string, value: unknown): unknown {
+  return typeof value === 'function' || typeof value === 'bigint' ? String(value) : value
 }

@@ -26,8 +26,16 @@ export async function createMigrationTables(runner: QueryRunner): Promise<void> 
   const { type } = runner.connection.options
   const family =
     type === 'postgres' ? 'postgres' : type === 'mysql' || type === 'mariadb' ? 'mysql' : 'sqlite'
-  await runner.createTable(journalTable(family), true)
-  await runner.createTable(cursorTable(family), true)
+  for (const table of [journalTable(family), cursorTable(family)]) await createOnce(runner, table)
+}
+
+/** Two processes may start at the same moment. */
+async function createOnce(runner: QueryRunner, table: Table): Promise<void> {
+  try {
+    await runner.createTable(table, true)
+  } catch (error) {
+    if (runner.isTransactionActive || !(await runner.hasTable(table.name))) throw error
+  }
 }
 
 /** Drops what {@link createMigrationTables} made. Nothing can be rolled back or pruned after it. */
@@ -41,10 +49,8 @@ function journalTable(family: Dialect['family']): Table {
   return new Table({
     name: JOURNAL_TABLE,
     columns: [
-      { name: 'entity', ...word(family, 128), isPrimary: true },
-      { name: 'property', ...word(family, 128), isPrimary: true },
+      ...cellColumns(family),
       { name: 'row_id', ...word(family, 500), isPrimary: true },
-      { name: 'target', ...word(family, 64) },
       { name: 'state', ...word(family, 8) },
       { name: 'runner', ...word(family, 36), isNullable: true },
       { name: 'lease_until', type: 'bigint', isNullable: true },
@@ -54,7 +60,7 @@ function journalTable(family: Dialect['family']): Table {
       { name: 'new_text', ...long, isNullable: true },
       { name: 'updated_at', type: 'bigint' },
     ],
-    indices: [{ columnNames: ['entity', 'property', 'state', 'updated_at'] }],
+    indices: [{ columnNames: ['table_name', 'column_name', 'target', 'state', 'row_id'] }],
   })
 }
 
@@ -62,15 +68,22 @@ function cursorTable(family: Dialect['family']): Table {
   return new Table({
     name: CURSOR_TABLE,
     columns: [
-      { name: 'entity', ...word(family, 128), isPrimary: true },
-      { name: 'property', ...word(family, 128), isPrimary: true },
-      { name: 'target', ...word(family, 64), isPrimary: true },
+      ...cellColumns(family),
       { name: 'filter', ...word(family, 64), isPrimary: true },
       { name: 'last_id', type: 'text', isNullable: true },
       { name: 'is_done', type: 'int' },
       { name: 'updated_at', type: 'bigint' },
     ],
   })
+}
+
+/** Whose cells move where: a table and its column, since several entities may share them. */
+function cellColumns(family: Dialect['family']): TableColumnOptions[] {
+  return [
+    { name: 'table_name', ...word(family, 192), isPrimary: true },
+    { name: 'column_name', ...word(family, 64), isPrimary: true },
+    { name: 'target', ...word(family, 64), isPrimary: true },
+  ]
 }
 
 /** Text that is compared byte by byte. */

@@ -1,6 +1,7 @@
 import type { DataSource, QueryRunner } from 'typeorm'
 import type { Dialect } from '../typeorm/dialect.js'
 import { execute, type Outcome } from '../typeorm/execute.js'
+import type { FileColumnMetadata } from '../typeorm/file-metadata.js'
 import { buildStatement, type Place, quotedTable } from '../typeorm/ledger-sql.js'
 import { JOURNAL_TABLE, type JournalState } from './journal-table.js'
 
@@ -17,9 +18,16 @@ export interface Entry {
 
 /** What a journal is about. */
 export interface JournalScope {
-  readonly entity: string
-  readonly property: string
+  /** With its schema. */
+  readonly table: string
+  readonly column: string
+  /** The backend that is moved to. */
   readonly target: string
+}
+
+/** @param target the backend that is moved to */
+export function scopeOf({ column }: FileColumnMetadata, target: string): JournalScope {
+  return { table: column.entityMetadata.tablePath, column: column.databaseName, target }
 }
 
 /** The primary key as it is written down. */
@@ -46,12 +54,13 @@ export class Journal {
     this.#table = quotedTable(dataSource.driver, JOURNAL_TABLE)
   }
 
-  /** The rows among these that another runner is working on just now. */
+  /** The rows among these that another runner is working on just now, whatever its target. */
   async busy(runner: QueryRunner, rowIds: readonly string[]): Promise<Set<string>> {
+    if (rowIds.length === 0) return new Set()
     const { rows } = await this.#run(
       runner,
       p =>
-        `SELECT row_id FROM ${this.#table} WHERE ${this.#here(p)} AND row_id IN (${rowIds.map(p).join(', ')}) AND state = 'moving' AND lease_until >= ${this.#dialect.now}`,
+        `SELECT row_id FROM ${this.#table} WHERE ${this.#cells(p)} AND row_id IN (${rowIds.map(p).join(', ')}) AND state = 'moving' AND lease_until >= ${this.#dialect.now}`,
     )
     return new Set(rows.map(row => String(row.row_id)))
   }
@@ -59,40 +68,42 @@ export class Journal {
   /** Takes rows for a runner. @param lease in milliseconds */
   async take(runner: QueryRunner, worker: string, entries: readonly Entry[], lease: number): Promise<void> {
     if (entries.length === 0) return
-    const { entity, property, target } = this.#scope
+    const { table, column, target } = this.#scope
     const { now, family } = this.#dialect
     const given = (column: string) => (family === 'mysql' ? `VALUES(${column})` : `excluded.${column}`)
-    const columns = ['target', 'state', 'runner', 'lease_until', 'old_text', 'updated_at']
+    const columns = ['state', 'runner', 'lease_until', 'old_text', 'updated_at']
     const conflict =
-      family === 'mysql' ? 'ON DUPLICATE KEY UPDATE' : 'ON CONFLICT (entity, property, row_id) DO UPDATE SET'
+      family === 'mysql'
+        ? 'ON DUPLICATE KEY UPDATE'
+        : 'ON CONFLICT (table_name, column_name, target, row_id) DO UPDATE SET'
     await this.#run(runner, p => {
       const lines = entries.map(
         ({ rowId, oldText, attempts }) =>
-          `(${p(entity)}, ${p(property)}, ${p(rowId)}, ${p(target)}, 'moving', ${p(worker)}, ${now} + ${p(lease)}, ${p(attempts)}, ${p(oldText)}, ${now})`,
+          `(${p(table)}, ${p(column)}, ${p(target)}, ${p(rowId)}, 'moving', ${p(worker)}, ${now} + ${p(lease)}, ${p(attempts)}, ${p(oldText)}, ${now})`,
       )
-      return `INSERT INTO ${this.#table} (entity, property, row_id, target, state, runner, lease_until, attempts, old_text, updated_at)
+      return `INSERT INTO ${this.#table} (table_name, column_name, target, row_id, state, runner, lease_until, attempts, old_text, updated_at)
 VALUES ${lines.join(', ')}
-${conflict} attempts = ${given('attempts')}, error = NULL, new_text = NULL, ${columns.map(column => `${column} = ${given(column)}`).join(', ')}`
+${conflict} attempts = ${given('attempts')}, error = NULL, new_text = NULL, ${columns.map(name => `${name} = ${given(name)}`).join(', ')}`
     })
   }
 
-  /** Rows whose runner has died. */
-  async abandoned(runner: QueryRunner, limit: number): Promise<Entry[]> {
+  /** Rows behind `after` whose runner has died, or has let go of them. */
+  async abandoned(runner: QueryRunner, after: string, limit: number): Promise<Entry[]> {
     const { rows } = await this.#run(
       runner,
       p => `SELECT row_id, old_text, new_text, attempts FROM ${this.#table}
-WHERE ${this.#here(p)} AND target = ${p(this.#scope.target)} AND state = 'moving' AND lease_until < ${this.#dialect.now}
+WHERE ${this.#here(p)} AND state = 'moving' AND lease_until < ${this.#dialect.now} AND row_id > ${p(after)}
 ORDER BY row_id LIMIT ${limit}${this.#dialect.ownPool ? ' FOR UPDATE SKIP LOCKED' : ''}`,
     )
     return rows.map(entryOf)
   }
 
-  /** How many rows other runners are working on. */
+  /** How many rows other runners are working on just now. */
   async movingElsewhere(runner: QueryRunner, worker: string): Promise<number> {
     const { rows } = await this.#run(
       runner,
       p =>
-        `SELECT COUNT(*) AS n FROM ${this.#table} WHERE ${this.#here(p)} AND target = ${p(this.#scope.target)} AND state = 'moving' AND runner <> ${p(worker)}`,
+        `SELECT COUNT(*) AS n FROM ${this.#table} WHERE ${this.#here(p)} AND state = 'moving' AND runner <> ${p(worker)} AND lease_until >= ${this.#dialect.now}`,
     )
     return Number(rows[0]?.n)
   }
@@ -107,8 +118,19 @@ ORDER BY row_id LIMIT ${limit}${this.#dialect.ownPool ? ' FOR UPDATE SKIP LOCKED
     )
   }
 
+  /** Lets go of some rows, so that they are tried again, by this runner or another. */
+  async letGo(runner: QueryRunner, worker: string, rowIds: readonly string[]): Promise<void> {
+    if (rowIds.length === 0) return
+    await this.#run(
+      runner,
+      p =>
+        `UPDATE ${this.#table} SET lease_until = 0, runner = NULL WHERE ${this.#here(p)} AND row_id IN (${rowIds.map(p).join(', ')}) AND runner = ${p(worker)} AND state = 'moving'`,
+    )
+  }
+
   /** Those of a runner's rows that are still its own, locked: a runner that slept too long has lost them. */
   async mine(runner: QueryRunner, worker: string, rowIds: readonly string[]): Promise<Set<string>> {
+    if (rowIds.length === 0) return new Set()
     const { rows } = await this.#run(
       runner,
       p =>
@@ -128,7 +150,7 @@ ORDER BY row_id LIMIT ${limit}${this.#dialect.ownPool ? ' FOR UPDATE SKIP LOCKED
       const { rows } = await this.#run(
         runner,
         p => `SELECT row_id, old_text, new_text, attempts FROM ${this.#table}
-WHERE ${this.#here(p)} AND target = ${p(this.#scope.target)} AND state IN (${states.map(p).join(', ')}) AND updated_at <= ${this.#dialect.now} - ${p(age)} AND row_id > ${p(after)}
+WHERE ${this.#here(p)} AND state IN (${states.map(p).join(', ')}) AND updated_at <= ${this.#dialect.now} - ${p(age)} AND row_id > ${p(after)}
 ORDER BY row_id LIMIT ${page}`,
       )
       const entries = rows.map(entryOf)
@@ -172,7 +194,12 @@ ORDER BY row_id LIMIT ${page}`,
   }
 
   #here(p: Place): string {
-    return `entity = ${p(this.#scope.entity)} AND property = ${p(this.#scope.property)}`
+    return `${this.#cells(p)} AND target = ${p(this.#scope.target)}`
+  }
+
+  /** Those of all targets. */
+  #cells(p: Place): string {
+    return `table_name = ${p(this.#scope.table)} AND column_name = ${p(this.#scope.column)}`
   }
 
   #run(runner: QueryRunner, write: (p: Place) => string): Promise<Outcome> {

@@ -1,9 +1,7 @@
 import type { ObjectLiteral } from 'typeorm'
-import { StorageError } from '../core/errors.js'
 import { runAsSystem } from '../core/tenant.js'
-import type { FileColumnMetadata } from '../typeorm/file-metadata.js'
-import { bindingOf, type OpenBinding } from '../typeorm/files-binding.js'
-import { createMigrationTables } from './journal-table.js'
+import { Circuit } from './circuit.js'
+import { assertBackend, columnsOf, ensureTables } from './one-column.js'
 import { type MigrateOptions, resolveMigrateOptions } from './options.js'
 import { type MigrationReport, Tally } from './progress.js'
 import { PropertyMigration } from './property-migration.js'
@@ -24,53 +22,25 @@ export async function migrateFiles<E extends ObjectLiteral>(
   options: MigrateOptions<E>,
 ): Promise<MigrationReport> {
   const resolved = resolveMigrateOptions(options)
-  const binding = bindingOf(options.dataSource).open()
-  const columns = columnsOf(binding, options)
-  for (const name of [options.to, options.from ?? options.to]) assertBackend(binding, name)
+  const { dataSource, entity, from, to, signal } = options
+  const columns = columnsOf(options, to)
+  for (const { binding } of columns) assertBackend(binding, from ?? to)
   const tally = new Tally()
-  await withTables(binding)
-  await runAsSystem(`migrate files to ${options.to}`, async () => {
+  const circuit = new Circuit()
+  await ensureTables(dataSource)
+  await runAsSystem(`migrate files to ${to}`, async () => {
     for (const column of columns) {
-      if (options.signal?.aborted) break
-      await new PropertyMigration(binding, column, resolved, tally).run()
+      if (signal?.aborted || circuit.stoppedBy !== undefined) break
+      await new PropertyMigration(column, resolved, tally, circuit).run()
     }
   })
-  const { name: entity } = options.dataSource.getMetadata(options.entity)
+  const { stoppedBy } = circuit
   return {
-    entity,
-    to: options.to,
+    entity: dataSource.getMetadata(entity).name,
+    to,
     ...tally.snapshot(),
     failures: tally.failures,
-    aborted: options.signal?.aborted === true,
+    aborted: signal?.aborted === true || stoppedBy !== undefined,
+    ...(stoppedBy === undefined ? {} : { stoppedBy }),
   }
-}
-
-async function withTables({ dataSource }: OpenBinding): Promise<void> {
-  const runner = dataSource.createQueryRunner()
-  try {
-    await createMigrationTables(runner)
-  } finally {
-    await runner.release()
-  }
-}
-
-/** @throws ERR_CONFIG */
-function columnsOf<E extends ObjectLiteral>(
-  { dataSource, entities }: OpenBinding,
-  { entity, property }: MigrateOptions<E>,
-): readonly FileColumnMetadata[] {
-  const metadata = dataSource.getMetadata(entity)
-  const all = entities.get(metadata) ?? []
-  const found = all.filter(({ column }) => property === undefined || column.propertyPath === property)
-  if (found.length > 0) return found
-  const what = property === undefined ? 'no file column' : `no file column "${property}"`
-  throw new StorageError('ERR_CONFIG', `${metadata.name} has ${what}.`)
-}
-
-function assertBackend({ storage }: OpenBinding, name: string): void {
-  if (storage.backendNames.includes(name)) return
-  throw new StorageError(
-    'ERR_BACKEND_UNKNOWN',
-    `There is no backend "${name}". Configured: ${storage.backendNames.join(', ')}.`,
-  )
 }

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { Disk } from '../core/disk.js'
-import type { ObjectInfo, PutBody } from '../core/driver.js'
+import type { ObjectInfo, PutBody, PutOptions } from '../core/driver.js'
 import { StorageError } from '../core/errors.js'
 import type { Storage } from '../core/storage.js'
 import type { FileAddress, StoredFile, StoredFileData } from '../core/stored-file.js'
 import { SNIFF_BYTES, sniffType } from '../upload/sniff.js'
+import { storedHeaders } from '../upload/stored-headers.js'
 import type { Verify } from './options.js'
 import type { RateLimit } from './rate-limit.js'
 
@@ -43,28 +44,39 @@ export async function moveBytes(
   const disk = storage.disk(file.disk)
   const { body, info } = await disk.get(file, { signal })
   try {
-    if (isKnown(file)) assertSame(file, { size: info.size, sha256: null })
+    const isKnown = knows(file)
+    if (isKnown) assertSame(file, { size: info.size, sha256: null })
     const source = info.size <= SMALL ? await whole(body, context) : body
-    const type = isKnown(file) ? file.type : await typeOf(disk, file, source, context)
+    const type = isKnown ? file.type : await typeOf(disk, file, source, context)
     const tap = new Tap(context)
     const sent = source instanceof Readable ? tap.through(source) : tap.all(source)
-    const stored = await putNew(disk, target, sent, info, type, signal)
+    const headers = { ...kept(info), ...storedHeaders(disk, type, file.name) }
+    const stored = await putNew(disk, target, sent, {
+      ...headers,
+      ...{ contentType: type, size: info.size, signal },
+    })
     // What lies there already may be what an earlier try left.
     const facts = stored === undefined ? await factsAt(disk, file, context) : tap.facts()
-    if (isKnown(file)) assertSame(file, facts)
+    if (isKnown) assertSame(file, facts)
     if (stored === undefined || verify === 'read-back') await assertCopied(disk, target, facts, context)
     const { name, encoding, storedSize, scan } = file
-    const sha256 = facts.sha256 ?? file.sha256
     const { version } = stored ?? {}
-    return { ...target, name, size: facts.size, type, sha256, version, encoding, storedSize, scan }
+    const size = isKnown ? file.size : facts.size
+    const sha256 = file.sha256 ?? (encoding === undefined ? facts.sha256 : null)
+    return { ...target, name, size, type, sha256, version, encoding, storedSize, scan }
   } finally {
     body.destroy()
   }
 }
 
 /** Whether the row tells of the bytes; the path of an old column does not. */
-function isKnown({ sha256, size }: StoredFile): boolean {
+function knows({ sha256, size }: StoredFile): boolean {
   return sha256 !== null || size > 0
+}
+
+/** What the object was answered with at its old place. */
+function kept({ contentDisposition, cacheControl }: ObjectInfo) {
+  return { contentDisposition, cacheControl }
 }
 
 async function whole(body: Readable, { rate, signal }: MoveContext): Promise<Buffer> {
@@ -92,13 +104,10 @@ async function putNew(
   disk: Disk,
   target: FileAddress,
   body: PutBody,
-  { size, contentDisposition, cacheControl }: ObjectInfo,
-  contentType: string,
-  signal: AbortSignal | undefined,
+  options: PutOptions,
 ): Promise<{ version?: string } | undefined> {
   try {
-    const options = { contentType, contentDisposition, cacheControl, size, signal, ifNoneMatch: '*' } as const
-    return await disk.put(target, body, options)
+    return await disk.put(target, body, { ...options, ifNoneMatch: '*' })
   } catch (error) {
     if (StorageError.is(error, 'ERR_FILE_EXISTS')) return undefined
     throw error
@@ -167,9 +176,13 @@ async function assertCopied(
   )
 }
 
+/** A row tells of the file; where that is kept encoded, its bytes are others. */
 function assertSame(file: StoredFile, { size, sha256 }: Facts): void {
-  if (size !== file.size) throw changed(`${size} bytes lie there instead of ${file.size}`)
-  if (sha256 !== null && file.sha256 !== null && sha256 !== file.sha256)
+  const expected = file.storedSize ?? file.size
+  const isEncoded = file.encoding !== undefined
+  if (size !== expected && (!isEncoded || file.storedSize !== undefined))
+    throw changed(`${size} bytes lie there instead of ${expected}`)
+  if (sha256 !== null && file.sha256 !== null && !isEncoded && sha256 !== file.sha256)
     throw changed('their checksum differs')
 }
 

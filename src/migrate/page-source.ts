@@ -1,12 +1,12 @@
 import type { EntityTarget, ObjectLiteral, QueryRunner } from 'typeorm'
-import { StorageError } from '../core/errors.js'
 import { execute } from '../typeorm/execute.js'
 import type { FileColumnMetadata } from '../typeorm/file-metadata.js'
 import type { FileTable } from '../typeorm/file-table.js'
 import { type Cell, filesIn, isToMove, type Selection } from './cell.js'
 import type { SharedCursor } from './cursor.js'
-import { type Journal, rowIdOf } from './journal.js'
+import { idOf, type Journal, rowIdOf } from './journal.js'
 import type { MigrateOptions } from './options.js'
+import { entitiesOf } from './row-query.js'
 
 /** How many rows are looked at in one go. */
 const PAGE = 200
@@ -15,6 +15,11 @@ const PAGE = 200
 export interface TakenPage {
   readonly cells: readonly Cell[]
   readonly rows: number
+}
+
+/** Of rows whose runner died, and the last that was looked at. */
+export interface AbandonedPage extends TakenPage {
+  readonly after: string
 }
 
 /** What a page is taken with. */
@@ -41,65 +46,58 @@ export async function takePage(runner: QueryRunner, context: PageContext): Promi
   if (isDone) return undefined
   const rows = table.readAll((await execute(runner, table.page(lastId, PAGE))).rows)
   await cursor.advance(runner, { lastId: rows.at(-1)?.id ?? lastId, isDone: rows.length < PAGE })
-  const cells = rows.flatMap(({ id, texts: [text] }): Cell[] => {
-    if (text === null || text === undefined || !holdsMovable(context, text)) return []
-    return [{ id, rowId: rowIdOf(id), text, attempts: 0 }]
-  })
-  const wanted = await narrowed(runner, context, cells)
-  const busy =
-    wanted.length === 0
-      ? new Set()
-      : await journal.busy(
-          runner,
-          wanted.map(({ rowId }) => rowId),
-        )
-  const taken = wanted.filter(({ rowId }) => !busy.has(rowId))
-  await journal.take(
+  const cells = rows.map(({ id, texts: [text] }) => ({
+    id,
+    rowId: rowIdOf(id),
+    text: text ?? '',
+    attempts: 0,
+  }))
+  const wanted = await selected(runner, context, cells)
+  const busy = await journal.busy(
     runner,
-    worker,
-    taken.map(({ rowId, text }) => ({ rowId, oldText: text, newText: null, attempts: 0 })),
-    lease,
+    wanted.map(({ rowId }) => rowId),
   )
+  const taken = wanted.filter(({ rowId }) => !busy.has(rowId))
+  await journal.take(runner, worker, taken.map(entryOf), lease)
   return { cells: taken, rows: rows.length }
 }
 
-function holdsMovable({ column, selection }: PageContext, text: string): boolean {
-  return filesIn(column, text).some(file => isToMove(file, selection))
-}
-
-/** Those that a condition on the rows lets through. */
-async function narrowed(runner: QueryRunner, context: PageContext, cells: Cell[]): Promise<Cell[]> {
-  const { where, entity } = context.options
-  if (where === undefined || cells.length === 0) return cells
-  const rows = await entitiesOf(runner, entity as EntityTarget<ObjectLiteral>, cells, where)
-  return cells.filter(({ rowId }) => rows.has(rowId))
-}
-
-/** The entities of these cells by their row, as far as a condition lets them through. */
-export async function entitiesOf<E extends ObjectLiteral>(
+/** Takes rows whose runner has died, as far as they are among those that this one moves. */
+export async function takeAbandoned(
   runner: QueryRunner,
-  entity: EntityTarget<E>,
-  cells: readonly Cell[],
-  where?: MigrateOptions<E>['where'],
-): Promise<Map<string, E>> {
-  const metadata = runner.connection.getMetadata(entity)
-  const names = metadata.primaryColumns.map(({ propertyName }) => propertyName)
-  const ids = cells.map(({ id }) => Object.fromEntries(names.map((name, index) => [name, id[index]])))
-  const query = runner.manager.createQueryBuilder(entity, 'row').withDeleted().whereInIds(ids)
-  if (where !== undefined) query.andWhere(where)
-  const found = new Map<string, E>()
-  for (const row of await query.getMany()) {
-    const id = metadata.primaryColumns.map(column => String(column.getEntityValue(row)))
-    found.set(rowIdOf(id), row)
-  }
-  return found
+  context: PageContext,
+  after: string,
+): Promise<AbandonedPage | undefined> {
+  const { journal, worker, lease } = context
+  const entries = await journal.abandoned(runner, after, PAGE)
+  const last = entries.at(-1)
+  if (last === undefined) return undefined
+  const cells = entries.map(({ rowId, oldText, attempts }) => ({
+    id: idOf(rowId),
+    rowId,
+    text: oldText,
+    attempts: attempts + 1,
+  }))
+  const taken = await selected(runner, context, cells)
+  await journal.take(runner, worker, taken.map(entryOf), lease)
+  return { cells: taken, rows: 0, after: last.rowId }
 }
 
-/** @throws ERR_TENANT_MISMATCH */
-export function assertTenantOfRow(expected: string | null, tenant: string | null): void {
-  if (expected === tenant) return
-  throw new StorageError(
-    'ERR_TENANT_MISMATCH',
-    `The row belongs to ${JSON.stringify(expected)}, and its file to ${JSON.stringify(tenant)}.`,
-  )
+function entryOf({ rowId, text, attempts }: Cell) {
+  return { rowId, oldText: text, newText: null, attempts }
+}
+
+/** Those with files to move, that are of the entity and that its condition lets through. */
+export async function selected(
+  runner: QueryRunner,
+  { column, selection, options }: Pick<PageContext, 'column' | 'selection' | 'options'>,
+  cells: readonly Cell[],
+): Promise<readonly Cell[]> {
+  const movable = cells.filter(({ text }) => filesIn(column, text).some(file => isToMove(file, selection)))
+  const entity = options.entity as EntityTarget<ObjectLiteral>
+  // A child's rows lie among those of its brothers.
+  const isChild = runner.connection.getMetadata(entity).tableType === 'entity-child'
+  if (options.where === undefined && !isChild) return movable
+  const rows = await entitiesOf(runner, entity, movable, options.where)
+  return movable.filter(({ rowId }) => rows.has(rowId))
 }

@@ -1,13 +1,18 @@
+import { StorageError, type StorageErrorCode } from '../core/errors.js'
+
 /** How far a migration is. */
 export interface MigrationProgress {
   /** Rows that were looked at, of this run alone. */
   readonly rows: number
   /** Files whose rows point to their new place. */
   readonly moved: number
+  /** Rows that had another file, or were gone, when the copy was ready. */
   readonly skipped: number
+  /** Rows that stay as they are, for a reason that {@link MigrationFailure} names. */
   readonly failed: number
   /** Copied. */
   readonly bytes: number
+  /** Since the start. */
   readonly seconds: number
 }
 
@@ -29,6 +34,8 @@ export interface MigrationReport extends MigrationProgress {
   readonly failures: readonly MigrationFailure[]
   /** Whether it ended before its work was done. */
   readonly aborted: boolean
+  /** The code that one row after the other failed with, where that is why it ended. */
+  readonly stoppedBy?: StorageErrorCode
 }
 
 const MOST_FAILURES = 1000
@@ -47,9 +54,11 @@ export class Tally implements MigrationProgress {
     return (performance.now() - this.#start) / 1000
   }
 
-  fail(failure: MigrationFailure): void {
+  fail(cell: Pick<MigrationFailure, 'entity' | 'property' | 'row'>, error: unknown): void {
     this.failed++
-    if (this.failures.length < MOST_FAILURES) this.failures.push(failure)
+    if (this.failures.length >= MOST_FAILURES) return
+    const { code, message } = StorageError.is(error) ? error : { code: 'ERR_BACKEND', message: String(error) }
+    this.failures.push({ ...cell, code, message })
   }
 
   snapshot(): MigrationProgress {

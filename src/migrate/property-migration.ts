@@ -1,24 +1,23 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ObjectLiteral, QueryRunner } from 'typeorm'
+import type { ObjectLiteral } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import { publish } from '../core/events.js'
-import type { FileColumnMetadata } from '../typeorm/file-metadata.js'
-import { FileTable } from '../typeorm/file-table.js'
-import type { OpenBinding } from '../typeorm/files-binding.js'
-import type { Cell } from './cell.js'
+import { execute } from '../typeorm/execute.js'
+import { entryOf } from './cell.js'
+import type { Circuit } from './circuit.js'
 import { type BookedCell, book, type CopiedCell, copiedCell, type FailedCell } from './copied-cell.js'
 import { SharedCursor } from './cursor.js'
-import { idOf, Journal } from './journal.js'
+import { rowIdOf } from './journal.js'
 import { moveBytes } from './move-bytes.js'
+import type { OneColumn } from './one-column.js'
 import type { ResolvedMigrateOptions } from './options.js'
-import { assertTenantOfRow, entitiesOf, type TakenPage, takePage } from './page-source.js'
+import { type PageContext, type TakenPage, takeAbandoned, takePage } from './page-source.js'
 import type { Tally } from './progress.js'
 import { RateLimit } from './rate-limit.js'
 import { Semaphore } from './semaphore.js'
 import { type SwitchResult, switchRows } from './switch-rows.js'
-import { TargetLines } from './target-lines.js'
-import { Transactions } from './transactions.js'
+import { wrongTenants } from './wrong-tenants.js'
 
 /** How long a runner that is not heard of keeps its rows, in milliseconds. */
 const LEASE = 60_000
@@ -28,62 +27,44 @@ const TARGET_LEASE = 3_600_000
 const PAGES_AT_ONCE = 3
 /** How often a row is tried whose lock somebody else holds, a second apart each time. */
 const BUSY_TRIES = 10
+/** How often a row is copied whose new key somebody else took meanwhile. */
+const STALE_TRIES = 3
+/** How often to look for rows of other runners that died, in milliseconds. */
+const LOOK_AGAIN = 1000
 
 /** Moves the files of one column. */
 export class PropertyMigration<E extends ObjectLiteral> {
-  readonly #binding: OpenBinding
+  readonly #of: OneColumn
   readonly #options: ResolvedMigrateOptions<E>
-  readonly #column: FileColumnMetadata
   readonly #tally: Tally
+  readonly #circuit: Circuit
   readonly #worker = randomUUID()
-  readonly #table: FileTable
-  readonly #journal: Journal
   readonly #cursor: SharedCursor
-  readonly #lines: TargetLines
   readonly #slots: Semaphore
   readonly #rate: RateLimit
-  readonly #transactions: Transactions
   readonly #underWay = new Set<BookedCell>()
 
-  constructor(
-    binding: OpenBinding,
-    column: FileColumnMetadata,
-    options: ResolvedMigrateOptions<E>,
-    tally: Tally,
-  ) {
-    const { dataSource, sql } = binding
-    const { to, from, tenant, where } = options
-    const metadata = dataSource.getMetadata(options.entity)
-    const scope = { entity: metadata.name, property: column.column.propertyPath, target: to }
-    this.#binding = binding
+  constructor(of: OneColumn, options: ResolvedMigrateOptions<E>, tally: Tally, circuit: Circuit) {
+    const { dataSource, sql } = of.binding
+    const { from, tenant, where } = options
+    this.#of = of
     this.#options = options
-    this.#column = column
     this.#tally = tally
-    this.#table = new FileTable(
-      metadata,
-      [{ name: `${scope.entity}.${scope.property}`, of: column }],
-      undefined,
-      sql,
-    )
-    this.#journal = new Journal(dataSource, sql.dialect, scope)
-    this.#cursor = new SharedCursor(dataSource, sql.dialect, scope, {
-      from,
-      tenant,
-      where: where && String(where),
-    })
-    this.#lines = new TargetLines(sql)
+    this.#circuit = circuit
+    const filter = { entity: of.entity, from, tenant, where }
+    this.#cursor = new SharedCursor(dataSource, sql.dialect, of.scope, filter)
     this.#slots = new Semaphore(options.concurrency)
     this.#rate = new RateLimit(options.rate)
-    this.#transactions = new Transactions(binding)
   }
 
-  /** Until nothing is left to move, or the signal aborts. */
+  /** Until nothing is left to move, the signal aborts, or the circuit opens. */
   async run(): Promise<void> {
+    const { transactions } = this.#of
     const renewals = setInterval(() => void this.#renew(), LEASE / 3)
     try {
-      await this.#transactions.run(runner => this.#cursor.open(runner))
-      await this.#pages(runner => takePage(runner, this.#pageContext()))
-      await this.#orphans()
+      await transactions.run(runner => this.#cursor.open(runner))
+      await this.#pages(() => transactions.run(runner => takePage(runner, this.#pageContext())))
+      await this.#abandoned()
     } finally {
       clearInterval(renewals)
       await this.#letGo()
@@ -91,192 +72,213 @@ export class PropertyMigration<E extends ObjectLiteral> {
   }
 
   /** Rows whose runner died, until nobody else is at work any more. */
-  async #orphans(): Promise<void> {
-    for (;;) {
-      await this.#pages(runner => this.#takeAbandoned(runner))
-      if (this.#isAborted()) return
-      if ((await this.#transactions.run(runner => this.#journal.movingElsewhere(runner, this.#worker))) === 0)
-        return
-      await sleep(1000, undefined, { signal: this.#options.signal }).catch(() => {})
+  async #abandoned(): Promise<void> {
+    const { transactions, journal } = this.#of
+    while (!this.#isOver()) {
+      let after = ''
+      let taken = 0
+      await this.#pages(async () => {
+        const page = await transactions.run(runner => takeAbandoned(runner, this.#pageContext(), after))
+        if (page === undefined) return undefined
+        after = page.after
+        taken += page.cells.length
+        return page
+      })
+      if (taken > 0) continue
+      const others = await transactions.run(runner => journal.movingElsewhere(runner, this.#worker))
+      if (others === 0) return
+      await sleep(LOOK_AGAIN, undefined, { signal: this.#options.signal }).catch(() => {})
     }
   }
 
-  async #takeAbandoned(runner: QueryRunner): Promise<TakenPage | undefined> {
-    const entries = await this.#journal.abandoned(runner, 100)
-    if (entries.length === 0) return undefined
-    const again = entries.map(entry => ({ ...entry, attempts: entry.attempts + 1 }))
-    await this.#journal.take(runner, this.#worker, again, LEASE)
-    const cells = again.map(({ rowId, oldText, attempts }) => ({
-      id: idOf(rowId),
-      rowId,
-      text: oldText,
-      attempts,
-    }))
-    return { cells, rows: 0 }
-  }
-
   /** Works on some pages at the same time, and takes the next when one is done. */
-  async #pages(take: (runner: QueryRunner) => Promise<TakenPage | undefined>): Promise<void> {
+  async #pages(take: () => Promise<TakenPage | undefined>): Promise<void> {
     let isOver = false
     const lane = async () => {
-      while (!isOver && !this.#isAborted()) {
-        const page = await this.#transactions.run(take)
+      while (!isOver && !this.#isOver()) {
+        const page = await take()
         if (page === undefined) isOver = true
         else await this.#page(page)
       }
     }
-    const ended = await Promise.allSettled(Array.from({ length: PAGES_AT_ONCE }, lane))
+    const guarded = () =>
+      lane().catch(error => {
+        isOver = true
+        throw error
+      })
+    const ended = await Promise.allSettled(Array.from({ length: PAGES_AT_ONCE }, guarded))
     const failure = ended.find(each => each.status === 'rejected')
     if (failure !== undefined) throw failure.reason
   }
 
   async #page({ cells, rows }: TakenPage): Promise<void> {
-    const wrong = await this.#wrongTenants(cells)
-    const { booked, failed } = await this.#transactions.run(runner =>
-      book(
-        runner,
-        cells.filter(({ rowId }) => !wrong.has(rowId)),
-        {
-          ...{ storage: this.#binding.storage, column: this.#column, selection: this.#options },
-          ...{ lines: this.#lines, lease: TARGET_LEASE },
-        },
-      ),
-    )
+    const { transactions, storage, column, lines } = this.#of
+    const wrong = await transactions.run(runner => wrongTenants(runner, this.#of, this.#options, cells))
+    const right = cells.filter(({ rowId }) => !wrong.has(rowId))
+    const context = { storage, column, lines, selection: this.#options, lease: TARGET_LEASE }
+    const { booked, failed } = await transactions.run(runner => book(runner, right, context))
     for (const cell of booked) this.#underWay.add(cell)
-    const copies = await Promise.all(booked.map(cell => this.#copy(cell)))
-    await this.#switch(copies.filter(copy => 'newText' in copy))
-    await this.#fail([...wrong.values(), ...failed, ...copies.filter(copy => 'error' in copy)])
-    for (const cell of booked) this.#underWay.delete(cell)
+    try {
+      const copies = await Promise.all(booked.map(cell => this.#copy(cell)))
+      await this.#switch(copies.filter(copy => copy !== undefined).filter(copy => 'newText' in copy))
+      const uncopied = copies.filter(copy => copy !== undefined).filter(copy => 'error' in copy)
+      await this.#forgetStrangers(uncopied)
+      await this.#fail([...wrong.values(), ...failed, ...(await this.#unchanged(uncopied))])
+    } finally {
+      for (const cell of booked) this.#underWay.delete(cell)
+    }
     this.#tally.rows += rows
     this.#options.onProgress?.(this.#tally.snapshot())
   }
 
-  async #copy(booked: BookedCell): Promise<CopiedCell | FailedCell> {
-    const { storage } = this.#binding
+  /** @returns undefined for what was not copied because the migration ended; the next run takes it up */
+  async #copy(booked: BookedCell): Promise<CopiedCell | UncopiedCell | undefined> {
+    const { storage, column } = this.#of
     const { verify, signal } = this.#options
     const context = { storage, verify, signal, rate: this.#rate }
-    try {
-      const moved = []
-      for (const { file, target } of booked.passengers) {
-        const data = await this.#slots.run(() => moveBytes(file, target, context))
+    const moved = []
+    for (const { file, target } of booked.passengers) {
+      try {
+        const data = await this.#slots.run(() => this.#move(() => moveBytes(file, target, context)))
+        if (data === undefined) return undefined
         this.#tally.bytes += data.size
         moved.push(data)
+      } catch (error) {
+        return this.#isAborted() ? undefined : { cell: booked.cell, error, line: entryOf(storage, target) }
       }
-      return copiedCell(booked, moved, { storage, column: this.#column })
+    }
+    return copiedCell(booked, moved, { storage, column })
+  }
+
+  /** @returns undefined where the migration has ended */
+  async #move<T>(move: () => Promise<T>): Promise<T | undefined> {
+    if (this.#isOver()) return undefined
+    try {
+      const moved = await move()
+      this.#circuit.succeeded()
+      return moved
     } catch (error) {
-      return { cell: booked.cell, error }
+      if (!this.#isAborted()) this.#circuit.failed(error)
+      throw error
     }
   }
 
   async #switch(copied: readonly CopiedCell[]): Promise<void> {
+    const { transactions, storage, table, journal, lines, rowLocks } = this.#of
+    const context = { storage, table, journal, lines, rowLocks, worker: this.#worker }
     let left = copied
     for (let attempt = 1; left.length > 0; attempt++) {
-      const result: SwitchResult = await this.#transactions.run(runner =>
-        switchRows(runner, left, {
-          ...{
-            storage: this.#binding.storage,
-            table: this.#table,
-            journal: this.#journal,
-            lines: this.#lines,
-          },
-          ...{ worker: this.#worker, rowLocks: this.#binding.sql.dialect.ownPool },
-        }),
-      )
+      const now = left
+      const result: SwitchResult = await transactions.run(runner => switchRows(runner, now, context))
       this.#tally.moved += result.moved.reduce((sum, { passengers }) => sum + passengers.length, 0)
       this.#tally.skipped += result.skipped.length
-      await this.#fail(result.lost.map(({ cell }) => ({ cell, error: leaseLost() })))
+      const hopeless = result.stale.filter(({ cell }) => cell.attempts >= STALE_TRIES)
+      await this.#fail(hopeless.map(({ cell }) => ({ cell, error: stale() })))
       left = result.busy
       if (left.length === 0) return
       if (attempt === BUSY_TRIES) return this.#fail(left.map(({ cell }) => ({ cell, error: locked() })))
-      await sleep(1000)
+      await sleep(LOOK_AGAIN)
     }
   }
 
-  async #wrongTenants(cells: readonly Cell[]): Promise<Map<string, FailedCell>> {
-    const { tenantOf, entity } = this.#options
-    const wrong = new Map<string, FailedCell>()
-    if (tenantOf === undefined || cells.length === 0) return wrong
-    const rows = await this.#transactions.run(runner => entitiesOf(runner, entity, cells))
-    for (const cell of cells) {
-      const row = rows.get(cell.rowId)
-      if (row === undefined) continue // gone meanwhile, which the switch finds out
-      try {
-        for (const file of this.#column.transformer.filesOf(this.#column.transformer.from(cell.text)))
-          assertTenantOfRow(tenantOf(row), file.tenant)
-      } catch (error) {
-        wrong.set(cell.rowId, { cell, error })
-      }
-    }
-    return wrong
-  }
-
-  /** Writes failures down, and gives up what was made for them. What the signal ended did not fail. */
-  async #fail(cells: readonly FailedCell[]): Promise<void> {
-    const failed = cells.filter(
-      ({ error }) => !(this.#isAborted() && StorageError.is(error, 'ERR_UPLOAD_ABORTED')),
+  /** What lies at a new place already is somebody's, and no lease may end it. */
+  async #forgetStrangers(uncopied: readonly UncopiedCell[]): Promise<void> {
+    const strangers = uncopied.filter(({ error }) => StorageError.is(error, 'ERR_FILE_EXISTS'))
+    if (strangers.length === 0) return
+    const { transactions, lines } = this.#of
+    await transactions.run(runner =>
+      lines.forget(
+        runner,
+        strangers.map(({ line }) => line),
+      ),
     )
+  }
+
+  /** Those whose rows still hold what could not be copied; the files of the others are deleted as we look. */
+  async #unchanged(failed: readonly FailedCell[]): Promise<readonly FailedCell[]> {
+    if (failed.length === 0) return []
+    const { transactions, journal, table } = this.#of
+    const changed = await transactions.run(async runner => {
+      const ids = failed.map(({ cell }) => cell.id)
+      const rows = table.readAll((await execute(runner, table.some(ids))).rows)
+      const texts = new Map(rows.map(({ id, texts: [text] }) => [rowIdOf(id), text]))
+      const gone = failed.filter(({ cell }) => texts.get(cell.rowId) !== cell.text)
+      const ended = gone.map(({ cell }) => ({ rowId: cell.rowId }))
+      await journal.end(runner, 'skipped', ended)
+      return new Set(gone)
+    })
+    this.#tally.skipped += changed.size
+    return failed.filter(each => !changed.has(each))
+  }
+
+  /** Writes failures down. What was made for them stays for the next run, until its lease is over. */
+  async #fail(failed: readonly FailedCell[]): Promise<void> {
     if (failed.length === 0) return
+    const { transactions, journal, entity, property } = this.#of
     const lines = failed.map(({ cell, error }) => ({ rowId: cell.rowId, error: String(error) }))
-    await this.#transactions.run(runner => this.#journal.end(runner, 'failed', lines))
-    const { name: entity } = this.#binding.dataSource.getMetadata(this.#options.entity)
-    const property = this.#column.column.propertyPath
-    for (const { cell, error } of failed) {
-      const { code, message } = StorageError.is(error)
-        ? error
-        : { code: 'ERR_BACKEND', message: String(error) }
-      this.#tally.fail({ entity, property, row: cell.rowId, code, message })
-    }
+    await transactions.run(runner => journal.end(runner, 'failed', lines))
+    for (const { cell, error } of failed) this.#tally.fail({ entity, property, row: cell.rowId }, error)
   }
 
   async #renew(): Promise<void> {
+    const { transactions, storage, journal, lines } = this.#of
     const targets = [...this.#underWay].flatMap(({ passengers }) =>
-      passengers.map(({ target }) => ({
-        backend: target.backend,
-        objectKey: this.#binding.storage.disk(target.disk).objectKey(target),
-      })),
+      passengers.map(({ target }) => entryOf(storage, target)),
     )
     try {
-      await this.#transactions.run(async runner => {
-        await this.#journal.renew(runner, this.#worker, LEASE)
-        await this.#lines.renew(runner, targets, TARGET_LEASE)
+      await transactions.run(async runner => {
+        await journal.renew(runner, this.#worker, LEASE)
+        await lines.renew(runner, targets, TARGET_LEASE)
       })
     } catch (error) {
       // The next one may succeed; one that comes too late is found by the switch.
-      publish('warning', {
-        code: 'MIGRATION_LEASE',
-        message: `A lease could not be renewed: ${String(error)}`,
-      })
+      const message = `A lease could not be renewed: ${String(error)}`
+      publish('warning', { code: 'MIGRATION_LEASE', message })
     }
   }
 
-  /** So that the next run need not wait for the leases. */
+  /** So that the next run need not wait for the leases; where this fails, it waits. */
   async #letGo(): Promise<void> {
-    await this.#transactions.run(runner => this.#journal.renew(runner, this.#worker, -1)).catch(() => {})
+    const { transactions, journal } = this.#of
+    await transactions.run(runner => journal.renew(runner, this.#worker, -1)).catch(() => {})
   }
 
   #isAborted(): boolean {
     return this.#options.signal?.aborted === true
   }
 
-  #pageContext() {
+  #isOver(): boolean {
+    return this.#isAborted() || this.#circuit.stoppedBy !== undefined
+  }
+
+  #pageContext(): PageContext {
+    const { table, column, journal } = this.#of
     const { entity, where } = this.#options
-    return {
-      ...{ table: this.#table, column: this.#column, journal: this.#journal, cursor: this.#cursor },
-      ...{ selection: this.#options, options: { entity, where }, worker: this.#worker, lease: LEASE },
-    }
+    const options = { entity, where } as PageContext['options']
+    const cursor = this.#cursor
+    return { table, column, journal, cursor, options, ...this.#mine(), selection: this.#options }
+  }
+
+  #mine(): Pick<PageContext, 'worker' | 'lease'> {
+    return { worker: this.#worker, lease: LEASE }
   }
 }
 
-function leaseLost(): StorageError {
+/** A cell that could not be copied, and the line of the file where that showed. */
+interface UncopiedCell extends FailedCell {
+  readonly line: ReturnType<typeof entryOf>
+}
+
+function stale(): StorageError {
   return new StorageError(
     'ERR_LEASE_LOST',
-    'Another runner took this row over, or its new object was given up. Run again.',
+    'The place of the copy was taken again and again while it was made. Run the migration again.',
   )
 }
 
 function locked(): StorageError {
   return new StorageError(
     'ERR_BUSY',
-    'Another transaction held the lock of this row all the time. Run again.',
+    'Other transactions held the lock of this row all the time. Run the migration again.',
   )
 }

@@ -26,14 +26,14 @@ export interface SwitchResult {
   readonly skipped: readonly CopiedCell[]
   /** Somebody else holds their rows' locks. */
   readonly busy: readonly CopiedCell[]
-  /** Another runner has taken them over, or their lines in the ledger are gone: their copies were given up. */
-  readonly lost: readonly CopiedCell[]
+  /** The keys of their copies belong to other rows by now, or were given up: they must be copied anew. */
+  readonly stale: readonly CopiedCell[]
 }
 
 /**
  * Points rows to the new places of their files, in the transaction of `runner`: each row only if it holds what was
  * copied, together with the lines of the ledger and of the journal. Rows that somebody works on are left for later; a
- * migration waits for nobody.
+ * migration waits for nobody. Cells that another runner has taken over are in no list: that one reports them.
  */
 export async function switchRows(
   runner: QueryRunner,
@@ -58,10 +58,7 @@ export async function switchRows(
     moved: owned.filter(copy => here(copy) === copy.cell.text && ready(copy)),
     skipped: owned.filter(copy => here(copy) !== copy.cell.text && here(copy) !== BUSY),
     busy: owned.filter(copy => here(copy) === BUSY),
-    lost: [
-      ...copied.filter(({ cell }) => !mine.has(cell.rowId)),
-      ...owned.filter(copy => here(copy) === copy.cell.text && !ready(copy)),
-    ],
+    stale: owned.filter(copy => here(copy) === copy.cell.text && !ready(copy)),
   }
   await write(runner, result.moved, context)
   await lines.giveUp(
@@ -72,6 +69,11 @@ export async function switchRows(
     runner,
     'skipped',
     result.skipped.map(({ cell }) => ({ rowId: cell.rowId })),
+  )
+  await journal.letGo(
+    runner,
+    worker,
+    result.stale.map(({ cell }) => cell.rowId),
   )
   return result
 }

@@ -3,7 +3,7 @@ import type { StageEntry } from '../core/ledger.js'
 import { chunks } from '../typeorm/chunks.js'
 import { execute } from '../typeorm/execute.js'
 import { type LedgerSql, type LineKey, type Statement, whereKeys } from '../typeorm/ledger-sql.js'
-import { release } from '../typeorm/release-statements.js'
+import { release, releaseSet } from '../typeorm/release-statements.js'
 
 // Lines in one statement; databases and their planners take far more.
 const CHUNK = 200
@@ -101,10 +101,36 @@ export class TargetLines {
     for (const some of chunks(unique(entries), CHUNK)) await execute(runner, release(this.#sql, some, 'keep'))
   }
 
-  /** Objects to be deleted. */
-  async giveUp(runner: QueryRunner, entries: readonly StageEntry[]): Promise<void> {
-    for (const some of chunks(unique(entries), CHUNK))
-      await execute(runner, release(this.#sql, some, 'delete'))
+  /** Complete copies that no row will point to; a line that a row has by now stays. */
+  async giveUp(runner: QueryRunner, keys: readonly LineKey[]): Promise<void> {
+    await this.#condemn(runner, keys, 'pending')
+  }
+
+  /** Objects that were kept, and are to be deleted. */
+  async discard(runner: QueryRunner, keys: readonly LineKey[]): Promise<void> {
+    await this.#condemn(runner, keys, 'kept')
+  }
+
+  /** Forgets lines of objects that are not ours: whoever gives them up would delete what somebody else put there. */
+  async forget(runner: QueryRunner, keys: readonly LineKey[]): Promise<void> {
+    for (const some of chunks(unique(keys), CHUNK))
+      await execute(
+        runner,
+        this.#sql.build(
+          p => `DELETE FROM ${this.#sql.table} WHERE ${whereKeys(some, p)} AND state = 'pending'`,
+        ),
+      )
+  }
+
+  async #condemn(runner: QueryRunner, keys: readonly LineKey[], from: 'pending' | 'kept'): Promise<void> {
+    const set = releaseSet(this.#sql.dialect, 'delete')
+    for (const some of chunks(unique(keys), CHUNK))
+      await execute(
+        runner,
+        this.#sql.build(
+          p => `UPDATE ${this.#sql.table} SET ${set} WHERE ${whereKeys(some, p)} AND state = '${from}'`,
+        ),
+      )
   }
 
   #stage(entries: readonly TargetEntry[], lease: number): Statement {
