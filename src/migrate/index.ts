@@ -7,3 +7,10 @@ export { createMigrationTables, dropMigrationTables } from './journal-table.js'
 export { migrateFiles } from './migrate-files.js'
 export type { MigrateOptions, Verify } from './options.js'
 export type { MigrationFailure, MigrationProgress, MigrationReport } from './progress.js'
+export { type PruneOptions, type PruneProgress, type PruneReport, pruneFiles } from './prune-files.js'
+export {
+  type RollbackOptions,
+  type RollbackProgress,
+  type RollbackReport,
+  rollbackFiles,
+} from './rollback-files.js'

@@ -139,29 +139,24 @@ ORDER BY row_id LIMIT ${limit}${this.#dialect.ownPool ? ' FOR UPDATE SKIP LOCKED
     return new Set(rows.map(row => String(row.row_id)))
   }
 
-  /** Lines in one of these states that were written at least `age` milliseconds ago, in the order of their rows. */
-  async *inState(
+  /** The next lines in a state, in the order of their rows. */
+  async page(
     runner: QueryRunner,
-    states: readonly JournalState[],
-    { age = 0, page = 200 } = {},
-  ): AsyncGenerator<Entry[]> {
-    let after = ''
-    for (;;) {
-      const { rows } = await this.#run(
-        runner,
-        p => `SELECT row_id, old_text, new_text, attempts FROM ${this.#table}
-WHERE ${this.#here(p)} AND state IN (${states.map(p).join(', ')}) AND updated_at <= ${this.#dialect.now} - ${p(age)} AND row_id > ${p(after)}
-ORDER BY row_id LIMIT ${page}`,
-      )
-      const entries = rows.map(entryOf)
-      if (entries.length > 0) yield entries
-      if (entries.length < page) return
-      after = entries.at(-1)?.rowId ?? after
-    }
+    state: JournalState,
+    { after, age = 0, limit }: { after: string; age?: number; limit: number },
+  ): Promise<Entry[]> {
+    const { rows } = await this.#run(
+      runner,
+      p => `SELECT row_id, old_text, new_text, attempts FROM ${this.#table}
+WHERE ${this.#here(p)} AND state = ${p(state)} AND updated_at <= ${this.#dialect.now} - ${p(age)} AND row_id > ${p(after)}
+ORDER BY row_id LIMIT ${limit}`,
+    )
+    return rows.map(entryOf)
   }
 
   /** Locks lines that are in a state still. */
   async lock(runner: QueryRunner, state: JournalState, rowIds: readonly string[]): Promise<Entry[]> {
+    if (rowIds.length === 0) return []
     const { rows } = await this.#run(
       runner,
       p =>

@@ -6,6 +6,7 @@ import type { FileTable } from '../typeorm/file-table.js'
 import { entryOf } from './cell.js'
 import type { CopiedCell } from './copied-cell.js'
 import type { Journal } from './journal.js'
+import { BUSY, lockRows } from './lock-rows.js'
 import { nameOf, type TargetLines } from './target-lines.js'
 
 /** What rows are switched with. */
@@ -47,7 +48,11 @@ export async function switchRows(
     copied.map(({ cell }) => cell.rowId),
   )
   const owned = copied.filter(({ cell }) => mine.has(cell.rowId))
-  const rows = await readRows(runner, owned, context)
+  const rows = await lockRows(
+    runner,
+    owned.map(({ cell }) => cell.id),
+    context,
+  )
   const states = await lines.states(
     runner,
     owned.flatMap(({ targets }) => targets),
@@ -76,31 +81,6 @@ export async function switchRows(
     result.stale.map(({ cell }) => cell.rowId),
   )
   return result
-}
-
-const BUSY = Symbol('busy')
-
-/** The texts that rows hold now; null where a row is gone or holds nothing. */
-async function readRows(
-  runner: QueryRunner,
-  owned: readonly CopiedCell[],
-  { table, rowLocks }: SwitchContext,
-): Promise<Map<string, string | null | typeof BUSY>> {
-  const texts = new Map<string, string | null | typeof BUSY>(owned.map(({ cell }) => [cell.rowId, null]))
-  if (owned.length === 0) return texts
-  const ids = owned.map(({ cell }) => cell.id)
-  const read = async (lock: string) => table.readAll((await execute(runner, table.some(ids, lock))).rows)
-  const present = await read('')
-  const locked = new Set<string>()
-  for (const {
-    id,
-    texts: [text],
-  } of rowLocks ? await read(' FOR UPDATE SKIP LOCKED') : present) {
-    locked.add(JSON.stringify(id))
-    texts.set(JSON.stringify(id), text ?? null)
-  }
-  for (const { id } of present) if (!locked.has(JSON.stringify(id))) texts.set(JSON.stringify(id), BUSY)
-  return texts
 }
 
 async function write(
