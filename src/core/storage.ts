@@ -163,6 +163,11 @@ export class Storage implements StoredFileHome {
     return this.#urlPolicy.fields
   }
 
+  /** How long a signed URL may live at most, in seconds. */
+  get longestUrl(): number {
+    return this.#urlPolicy.longest
+  }
+
   /** The names of the configured backends. */
   get backendNames(): readonly string[] {
     return this.#backends.names

@@ -95,6 +95,7 @@ const SEVEN_DAYS = 604_800
 export class UrlPolicy {
   readonly #expiresIn: number
   readonly #cap: (tenant: string | null) => number
+  readonly #longest: number
   readonly #rules: readonly UrlRule[]
 
   /** @throws ERR_CONFIG for a life that is no positive whole number of seconds, and for a rule that cannot fit */
@@ -103,8 +104,14 @@ export class UrlPolicy {
     for (const rule of rules) assertRule(rule)
     this.#expiresIn = expiresIn
     this.#cap = capOf(maxExpiresIn)
+    this.#longest = typeof maxExpiresIn === 'function' ? SEVEN_DAYS : this.#cap(null)
     // A copy: what the options say later does not count.
     this.#rules = structuredClone(rules)
+  }
+
+  /** How long a URL may live at most, in seconds. */
+  get longest(): number {
+    return this.#longest
   }
 
   /** The fields that rules name. */

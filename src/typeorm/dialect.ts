@@ -3,6 +3,7 @@ import { StorageError } from '../core/errors.js'
 
 /** What the supported databases say differently. */
 export interface Dialect {
+  readonly family: 'postgres' | 'mysql' | 'sqlite'
   /** The primary key, compared byte by byte: two keys that differ in case or accents are two objects. */
   readonly backendColumn: EntitySchemaColumnOptions
   readonly objectKeyColumn: EntitySchemaColumnOptions
@@ -29,6 +30,7 @@ export interface Dialect {
 }
 
 const postgres: Dialect = {
+  family: 'postgres',
   backendColumn: { type: 'varchar', length: 64, collation: 'C' },
   objectKeyColumn: { type: 'text', collation: 'C' },
   tenantColumn: { type: 'varchar', length: 64 },
@@ -49,6 +51,7 @@ const bytesAsText = {
 }
 
 const mysql: Dialect = {
+  family: 'mysql',
   // Bytes, not characters: the binary collations of both servers ignore spaces at the end, and "a" is not "a ".
   backendColumn: { type: 'varbinary', length: 64, transformer: bytesAsText },
   objectKeyColumn: { type: 'varbinary', length: 1024, transformer: bytesAsText },
@@ -66,6 +69,7 @@ const mysql: Dialect = {
 
 // SQLite compares text byte by byte unless told otherwise.
 const sqlite: Dialect = {
+  family: 'sqlite',
   backendColumn: { type: 'varchar', length: 64 },
   objectKeyColumn: { type: 'text' },
   tenantColumn: { type: 'varchar', length: 64 },

@@ -15,6 +15,7 @@ import {
   mintStoredFile,
   readerOf,
   type StoredFile,
+  type StoredFileData,
   type StoredFileHome,
   type StoredFileOrigin,
 } from '../core/stored-file.js'
@@ -104,6 +105,11 @@ export class BoundTransformer implements ValueTransformer {
   /** A value of this column that holds these files. */
   valueOf(files: readonly StoredFile[]): unknown {
     return this.#isList ? Object.freeze([...files]) : (files[0] ?? null)
+  }
+
+  /** A file as it is after a move or an adoption; its text is new. */
+  changed(data: StoredFileData): StoredFile {
+    return mintStoredFile(this.#origin, data)
   }
 
   get #isList(): boolean {

@@ -1,4 +1,4 @@
-import type { EntityMetadata } from 'typeorm'
+import type { DataSource, EntityMetadata } from 'typeorm'
 import type { StageEntry } from '../core/ledger.js'
 import type { Dialect } from './dialect.js'
 
@@ -14,31 +14,40 @@ export type LineKey = Pick<StageEntry, 'backend' | 'objectKey'>
 /** Stands for a value in a statement: gives the placeholder of the database. */
 export type Place = (value: unknown) => string
 
+/** Builds from left to right: where parameters have no numbers, their order must be that of the text. */
+export function buildStatement(driver: DataSource['driver'], write: (p: Place) => string): Statement {
+  const parameters: unknown[] = []
+  const sql = write(value => {
+    parameters.push(value)
+    const index = parameters.length - 1
+    return driver.createParameter(`p${index}`, index)
+  })
+  return { sql, parameters }
+}
+
+/** The name of a table, with its schema, quoted. */
+export function quotedTable(driver: DataSource['driver'], path: string): string {
+  return path
+    .split('.')
+    .map(part => driver.escape(part))
+    .join('.')
+}
+
 /** What all statements of the ledger are made with: its table, and the database's ways of writing. */
 export class LedgerSql {
   readonly dialect: Dialect
   /** The ledger's table, quoted. */
   readonly table: string
-  readonly #parameter: (index: number) => string
+  readonly #driver: DataSource['driver']
 
   constructor(dialect: Dialect, metadata: EntityMetadata) {
-    const { driver } = metadata.dataSource ?? metadata.connection
+    this.#driver = (metadata.dataSource ?? metadata.connection).driver
     this.dialect = dialect
-    this.table = metadata.tablePath
-      .split('.')
-      .map(part => driver.escape(part))
-      .join('.')
-    this.#parameter = index => driver.createParameter(`p${index}`, index)
+    this.table = quotedTable(this.#driver, metadata.tablePath)
   }
 
-  /** Builds from left to right: where parameters have no numbers, their order must be that of the text. */
   build(write: (p: Place) => string): Statement {
-    const parameters: unknown[] = []
-    const sql = write(value => {
-      parameters.push(value)
-      return this.#parameter(parameters.length - 1)
-    })
-    return { sql, parameters }
+    return buildStatement(this.#driver, write)
   }
 }
 

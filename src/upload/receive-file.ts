@@ -2,14 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { abortError, untilAborted } from '../core/abort.js'
 import { isInMemory } from '../core/body.js'
-import { contentDisposition } from '../core/content-disposition.js'
 import type { Disk, StoredObject } from '../core/disk.js'
 import { StorageError } from '../core/errors.js'
 import { publish } from '../core/events.js'
 import { assertFileName } from '../core/file-name.js'
 import { newFileKey } from '../core/key.js'
 import { maxSizeFor } from '../core/max-size.js'
-import { isActiveType } from '../core/media-type.js'
 import type { ResolvedRules } from '../core/rules.js'
 import type { Storage } from '../core/storage.js'
 import { assertUploadTime } from '../core/storage-options.js'
@@ -20,11 +18,9 @@ import type { Content } from './content.js'
 import { type Progress, type ProgressSubject, progressOf, type UploadProgress } from './progress.js'
 import { extensionFor, sniffContent } from './sniff.js'
 import { putStaged } from './staged-put.js'
+import { storedHeaders } from './stored-headers.js'
 import { StreamedContent } from './streamed-content.js'
 import { WholeContent } from './whole-content.js'
-
-/** A key is never used twice, so its bytes never change (RFC 8246). */
-const FOR_EVER = 'public, max-age=31536000, immutable'
 
 /** What the sender says of the file, and how its upload is watched. */
 export interface IncomingFile {
@@ -206,20 +202,6 @@ function bound(
   return () => {
     clearTimeout(timer)
     signal?.removeEventListener('abort', onSignal)
-  }
-}
-
-/** A public address overrides no header, so what must hold for it is stored with the object. */
-function storedHeaders(
-  disk: Disk,
-  type: string,
-  name: string,
-): { contentDisposition?: string; cacheControl?: string } {
-  const isPublic = disk.options.visibility === 'public'
-  if (!isPublic && !isActiveType(type)) return {}
-  return {
-    contentDisposition: contentDisposition(isActiveType(type) ? 'attachment' : 'inline', name),
-    cacheControl: isPublic ? (disk.options.cacheControl ?? FOR_EVER) : undefined,
   }
 }
 

@@ -98,6 +98,7 @@ export const DOORS: Record<string, Record<string, Door | readonly Door[]>> = {
     ready: { by: 'nothing', because: 'It opens all backends at start-up, before there is any tenant.' },
     close: { by: 'nothing', because: 'It ends the sockets of the whole process.' },
     diskNames: { by: 'nothing', because: 'The names are the set-up, the same for everyone.' },
+    longestUrl: { by: 'nothing', because: 'It is a number of the set-up, the same for everyone.' },
     backendNames: { by: 'nothing', because: 'The names are the set-up, the same for everyone.' },
     urlRuleFields: { by: 'nothing', because: 'The names are the set-up, the same for everyone.' },
     disk: { by: 'nothing', because: 'It gives a Disk, and every method of that has its own row.' },

@@ -1,7 +1,7 @@
 import { throwIfAborted } from '../../core/abort.js'
+import { type FileTable, fileTables } from '../file-table.js'
 import { settingsOf } from '../file-transformer.js'
 import type { OpenBinding } from '../files-binding.js'
-import { type FileTable, fileTables } from './file-table.js'
 import type { Standards } from './findings.js'
 import { LedgerReads } from './ledger-reads.js'
 import type { ReconcileOptions, ReconcileProgress } from './options.js'

@@ -1,5 +1,5 @@
+import type { FileRow, FileTable } from '../file-table.js'
 import type { ReconcileContext } from './context.js'
-import type { FileRow, FileTable } from './file-table.js'
 import { rowOf } from './findings.js'
 import { addressOf, type SortedRows } from './sorted-rows.js'
 

@@ -1,8 +1,8 @@
 import { StorageError } from '../../core/errors.js'
 import type { Storage } from '../../core/storage.js'
 import type { StoredFile } from '../../core/stored-file.js'
+import type { FileRow, FileTable } from '../file-table.js'
 import { fromBytes, toBytes } from './byte-order.js'
-import type { FileRow, FileTable } from './file-table.js'
 import { LineSorter } from './line-sorter.js'
 
 /** A file in a column of a row, as far as it is compared. */

@@ -1,10 +1,10 @@
 import type { DataSource, EntityMetadata } from 'typeorm'
-import { StorageError } from '../../core/errors.js'
-import type { StoredFile } from '../../core/stored-file.js'
-import type { ColumnMetadata, FileColumnMetadata, FileEntities } from '../file-metadata.js'
-import type { DatabaseLedger } from '../ledger.js'
-import type { LedgerSql, Place, Statement } from '../ledger-sql.js'
-import { takeRows } from './take-rows.js'
+import { StorageError } from '../core/errors.js'
+import type { StoredFile } from '../core/stored-file.js'
+import type { ColumnMetadata, FileColumnMetadata, FileEntities } from './file-metadata.js'
+import type { DatabaseLedger } from './ledger.js'
+import { type LedgerSql, type Place, quotedTable, type Statement } from './ledger-sql.js'
+import { takeRows } from './reconcile/take-rows.js'
 
 const PAGE = 1000
 
@@ -62,11 +62,56 @@ export class FileTable {
   async *rows(ledger: DatabaseLedger): AsyncGenerator<FileRow> {
     let after: readonly string[] | undefined
     for (;;) {
-      const page = takeRows(await ledger.read(this.#page(after)))
+      const page = takeRows(await ledger.read(this.page(after, PAGE)))
       for (const row of page) yield this.#rowOf(row)
       if (page.length < PAGE) return
       after = this.#rowOf(page.at(-1) ?? {}).id
     }
+  }
+
+  /** The next rows that hold a file, in the order of the primary key. */
+  page(after: readonly string[] | undefined, size: number): Statement {
+    return this.#sql.build(p => {
+      const holdsFile = this.columns.map(({ of }) => `${this.#escape(of.column.databaseName)} IS NOT NULL`)
+      const where = [`(${holdsFile.join(' OR ')})`]
+      if (after !== undefined) where.push(this.#behind(after, p))
+      const order = this.#primary(part => part, ', ')
+      return `${this.#select()} WHERE ${where.join(' AND ')} ORDER BY ${order} LIMIT ${size}`
+    })
+  }
+
+  /**
+   * Some rows as they are now.
+   *
+   * @param lock follows the statement, for example to lock the rows
+   */
+  some(ids: readonly (readonly string[])[], lock = ''): Statement {
+    return this.#sql.build(p => {
+      const order = this.#primary(part => part, ', ')
+      return `${this.#select()} WHERE ${this.#among(ids, p)} ORDER BY ${order}${lock}`
+    })
+  }
+
+  /**
+   * Writes one file column of some rows and nothing else: no hooks, no version, no time of the last update.
+   *
+   * @param column its place in {@link columns}
+   */
+  write(column: number, cells: readonly { id: readonly string[]; text: string }[]): Statement {
+    const name = this.#escape(this.columns[column]?.of.column.databaseName ?? '')
+    // MariaDB writes such a time by itself, unless the statement does.
+    const kept = this.#metadata.columns.filter(({ onUpdate }) => this.#database === 'mysql' && onUpdate)
+    const others = kept.map(
+      ({ databaseName }) => `, ${this.#escape(databaseName)} = ${this.#escape(databaseName)}`,
+    )
+    return this.#sql.build(p => {
+      const cases = cells.map(
+        ({ id, text }) =>
+          `WHEN ${this.#primary((part, index) => `${part} = ${p(id[index])}`)} THEN ${p(text)}`,
+      )
+      const ids = cells.map(({ id }) => id)
+      return `UPDATE ${this.#table()} SET ${name} = CASE ${cases.join(' ')} ELSE ${name} END${others.join('')} WHERE ${this.#among(ids, p)}`
+    })
   }
 
   /**
@@ -78,6 +123,11 @@ export class FileTable {
     return this.#sql.build(
       p => `${this.#select()} WHERE ${this.#primary((part, index) => `${part} = ${p(id[index])}`)}${lock}`,
     )
+  }
+
+  /** What {@link page} and {@link some} gave. */
+  readAll(rows: readonly Record<string, unknown>[]): FileRow[] {
+    return rows.map(row => this.#rowOf(row))
   }
 
   /** What {@link one} gave. */
@@ -92,14 +142,8 @@ export class FileTable {
     return transformer?.filesOf(transformer.from(row.texts[column] ?? null)) ?? []
   }
 
-  #page(after: readonly string[] | undefined): Statement {
-    return this.#sql.build(p => {
-      const holdsFile = this.columns.map(({ of }) => `${this.#escape(of.column.databaseName)} IS NOT NULL`)
-      const where = [`(${holdsFile.join(' OR ')})`]
-      if (after !== undefined) where.push(this.#behind(after, p))
-      const order = this.#primary(part => part, ', ')
-      return `${this.#select()} WHERE ${where.join(' AND ')} ORDER BY ${order} LIMIT ${PAGE}`
-    })
+  #among(ids: readonly (readonly string[])[], p: Place): string {
+    return `(${ids.map(id => `(${this.#primary((part, index) => `${part} = ${p(id[index])}`)})`).join(' OR ')})`
   }
 
   /**
@@ -125,11 +169,11 @@ export class FileTable {
     )
     const owner =
       this.#owner === undefined ? [] : [`${this.#asText(this.#owner.databaseName)} AS owner_of_row`]
-    const table = this.#metadata.tablePath
-      .split('.')
-      .map(part => this.#escape(part))
-      .join('.')
-    return `SELECT ${[...id, ...files, ...owner].join(', ')} FROM ${table}`
+    return `SELECT ${[...id, ...files, ...owner].join(', ')} FROM ${this.#table()}`
+  }
+
+  #table(): string {
+    return quotedTable(dataSourceOf(this.#metadata).driver, this.#metadata.tablePath)
   }
 
   #primary(write: (part: string, index: number) => string, join = ' AND '): string {

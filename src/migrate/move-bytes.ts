@@ -1,0 +1,194 @@
+import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
+import type { Disk } from '../core/disk.js'
+import type { ObjectInfo, PutBody, PutOptions } from '../core/driver.js'
+import { StorageError } from '../core/errors.js'
+import type { Storage } from '../core/storage.js'
+import type { FileAddress, StoredFile, StoredFileData } from '../core/stored-file.js'
+import { SNIFF_BYTES, sniffType } from '../upload/sniff.js'
+import { storedHeaders } from '../upload/stored-headers.js'
+import type { Verify } from './options.js'
+import type { RateLimit } from './rate-limit.js'
+
+/** Bytes; smaller files are in memory as a whole while they move. */
+const SMALL = 1024 * 1024
+
+/** How files are copied. */
+export interface MoveContext {
+  readonly storage: Storage
+  readonly verify: Verify
+  readonly rate: RateLimit
+  readonly signal: AbortSignal | undefined
+}
+
+/** What was found in the bytes. */
+interface Facts {
+  readonly size: number
+  readonly sha256: string | null
+}
+
+/**
+ * Copies the bytes of one file to another place, create-only, and compares what passes by with what the row says. A
+ * file whose row says nothing (an old path) gets size, type and checksum from its bytes.
+ *
+ * @returns what the row is to say of the file at its new place
+ * @throws ERR_FILE_NOT_FOUND, ERR_FILE_CHANGED for bytes that are not those of the row, ERR_FILE_EXISTS where other
+ *   bytes lie at the new place, and the backends' errors
+ */
+export async function moveBytes(
+  file: StoredFile,
+  target: FileAddress,
+  context: MoveContext,
+): Promise<StoredFileData> {
+  const { signal, storage, verify } = context
+  const disk = storage.disk(file.disk)
+  const { body, info } = await disk.get(file, { signal })
+  try {
+    const isKnown = knows(file)
+    if (isKnown) assertSame(file, { size: info.size, sha256: null })
+    const source = info.size <= SMALL ? await whole(body, context) : body
+    const type = isKnown ? file.type : await typeOf(disk, file, source, context)
+    const tap = new Tap(context)
+    const sent = source instanceof Readable ? tap.through(source) : tap.all(source)
+    const headers = { ...kept(info), ...storedHeaders(disk, type, file.name) }
+    const stored = await putNew(disk, target, sent, {
+      ...headers,
+      ...{ contentType: type, size: info.size, signal },
+    })
+    // What lies there already may be what an earlier try left.
+    const facts = stored === undefined ? await factsAt(disk, file, context) : tap.facts()
+    if (isKnown) assertSame(file, facts)
+    if (stored === undefined || verify === 'read-back') await assertCopied(disk, target, facts, context)
+    const { name, encoding, storedSize, scan } = file
+    const { version } = stored ?? {}
+    const size = isKnown ? file.size : facts.size
+    const sha256 = file.sha256 ?? (encoding === undefined ? facts.sha256 : null)
+    return { ...target, name, size, type, sha256, version, encoding, storedSize, scan }
+  } finally {
+    body.destroy()
+  }
+}
+
+/** Whether the row tells of the bytes; the path of an old column does not. */
+function knows({ sha256, size }: StoredFile): boolean {
+  return sha256 !== null || size > 0
+}
+
+/** What the object was answered with at its old place. */
+function kept({ contentDisposition, cacheControl }: ObjectInfo) {
+  return { contentDisposition, cacheControl }
+}
+
+async function whole(body: Readable, { rate, signal }: MoveContext): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of body) {
+    await rate.take(chunk.length, signal)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+async function typeOf(
+  disk: Disk,
+  file: StoredFile,
+  source: Buffer | Readable,
+  { signal }: MoveContext,
+): Promise<string> {
+  if (!(source instanceof Readable)) return sniffType(source.subarray(0, SNIFF_BYTES), file.name)
+  const { body } = await disk.get(file, { range: { start: 0, end: SNIFF_BYTES - 1 }, signal })
+  return sniffType(Buffer.concat(await body.toArray()), file.name)
+}
+
+/** @returns undefined where something lies at the target already */
+async function putNew(
+  disk: Disk,
+  target: FileAddress,
+  body: PutBody,
+  options: PutOptions,
+): Promise<{ version?: string } | undefined> {
+  try {
+    return await disk.put(target, body, { ...options, ifNoneMatch: '*' })
+  } catch (error) {
+    if (StorageError.is(error, 'ERR_FILE_EXISTS')) return undefined
+    throw error
+  }
+}
+
+/** Counts and hashes bytes on their way. */
+class Tap {
+  readonly #context: MoveContext
+  readonly #hash = createHash('sha256')
+  #size = 0
+
+  constructor(context: MoveContext) {
+    this.#context = context
+  }
+
+  all(bytes: Buffer): Buffer {
+    this.#add(bytes)
+    return bytes
+  }
+
+  through(source: Readable): Readable {
+    const pass = async function* (this: Tap) {
+      for await (const chunk of source) {
+        await this.#context.rate.take(chunk.length, this.#context.signal)
+        this.#add(chunk)
+        yield chunk
+      }
+    }
+    return Readable.from(pass.call(this), { objectMode: false })
+  }
+
+  async drain(source: Readable): Promise<void> {
+    for await (const chunk of source) this.#add(chunk)
+  }
+
+  facts(): Facts {
+    const { verify } = this.#context
+    return { size: this.#size, sha256: verify === 'size' ? null : this.#hash.digest('hex') }
+  }
+
+  #add(bytes: Buffer): void {
+    this.#size += bytes.length
+    if (this.#context.verify !== 'size') this.#hash.update(bytes)
+  }
+}
+
+async function factsAt(disk: Disk, address: FileAddress, context: MoveContext): Promise<Facts> {
+  const { body } = await disk.get(address, { signal: context.signal })
+  const tap = new Tap(context)
+  await tap.drain(body)
+  return tap.facts()
+}
+
+async function assertCopied(
+  disk: Disk,
+  target: FileAddress,
+  facts: Facts,
+  context: MoveContext,
+): Promise<void> {
+  const copy = await factsAt(disk, target, context)
+  if (copy.size === facts.size && copy.sha256 === facts.sha256) return
+  throw new StorageError(
+    'ERR_FILE_EXISTS',
+    'Other bytes lie at the new place of this file. Nothing was overwritten.',
+  )
+}
+
+/** A row tells of the file; where that is kept encoded, its bytes are others. */
+function assertSame(file: StoredFile, { size, sha256 }: Facts): void {
+  const expected = file.storedSize ?? file.size
+  const isEncoded = file.encoding !== undefined
+  if (size !== expected && (!isEncoded || file.storedSize !== undefined))
+    throw changed(`${size} bytes lie there instead of ${expected}`)
+  if (sha256 !== null && file.sha256 !== null && !isEncoded && sha256 !== file.sha256)
+    throw changed('their checksum differs')
+}
+
+function changed(what: string): StorageError {
+  return new StorageError(
+    'ERR_FILE_CHANGED',
+    `The bytes of this file are not those that its row tells of: ${what}.`,
+  )
+}

@@ -1,0 +1,84 @@
+import type { DataSource, FindOptionsWhere, ObjectLiteral } from 'typeorm'
+import { StorageError } from '../core/errors.js'
+import { assertKnownOptions } from '../core/known-options.js'
+import { parseSize } from '../core/size.js'
+import type { FileEntity } from '../typeorm/rules-of.js'
+import type { MigrationProgress } from './progress.js'
+
+/** How much is known for certain of a copy before its row points to it. */
+export type Verify = 'size' | 'sha256' | 'read-back'
+
+/** Which files to move, and how. */
+export interface MigrateOptions<E extends ObjectLiteral> {
+  /** Given to `withFiles`, and initialized. */
+  dataSource: DataSource
+  entity: FileEntity<E>
+  /** One file column, also below embedded classes: `meta.scan`. Default: every file column of the entity. */
+  property?: string
+  /** The backend that the files lie on now. Default: every one but `to`. */
+  from?: string
+  /** The backend that they move to. */
+  to: string
+  /** Only the files of this tenant; a canary. */
+  tenant?: string
+  /** Only these rows, by their own columns. */
+  where?: FindOptionsWhere<E> | FindOptionsWhere<E>[]
+  /** The tenant that a row belongs to; a file that names another one is not moved. Default: what the file says. */
+  tenantOf?: (row: E) => string | null
+  /** Files under way at the same time. Default: 32. */
+  concurrency?: number
+  /** The most bytes a second, for all files together: bytes, or text such as `20mb`. Default: no limit. */
+  rate?: number | string
+  /**
+   * `size`: as many bytes arrived as the row says. `sha256`: and they have the checksum that the row knows; the
+   * checksum of a file that had none is taken. `read-back`: and the copy is read again. Default: `sha256`.
+   */
+  verify?: Verify
+  /** Told of every batch of rows that is done. */
+  onProgress?: (progress: MigrationProgress) => void
+  /** Ends the migration early. What is moved stays moved, the rest stays where it is; run it again to go on. */
+  signal?: AbortSignal
+}
+
+/** {@link MigrateOptions} with defaults. */
+export interface ResolvedMigrateOptions<E extends ObjectLiteral> extends MigrateOptions<E> {
+  readonly concurrency: number
+  /** Bytes a second. */
+  readonly rate: number
+  readonly verify: Verify
+}
+
+const VERIFY: readonly Verify[] = ['size', 'sha256', 'read-back']
+
+/** @throws ERR_CONFIG */
+export function resolveMigrateOptions<E extends ObjectLiteral>(
+  options: MigrateOptions<E>,
+): ResolvedMigrateOptions<E> {
+  assertKnownOptions('migrateFiles', options, {
+    ...{
+      dataSource: 'known',
+      entity: 'known',
+      property: 'known',
+      from: 'known',
+      to: 'known',
+      tenant: 'known',
+    },
+    ...{ where: 'known', tenantOf: 'known', concurrency: 'known', rate: 'known', verify: 'known' },
+    ...{ onProgress: 'known', signal: 'known' },
+  })
+  const { concurrency = 32, rate, verify = 'sha256', from, to } = options
+  if (!Number.isInteger(concurrency) || concurrency < 1)
+    throw wrong(`concurrency is a positive whole number; got ${concurrency}`)
+  if (!VERIFY.includes(verify)) throw wrong(`verify is one of ${VERIFY.join(', ')}; got ${verify}`)
+  if (from === to) throw wrong(`from and to are both "${to}"`)
+  return {
+    ...options,
+    concurrency,
+    verify,
+    rate: rate === undefined ? Number.POSITIVE_INFINITY : parseSize(rate),
+  }
+}
+
+function wrong(what: string): StorageError {
+  return new StorageError('ERR_CONFIG', `migrateFiles: ${what}.`)
+}

@@ -1,0 +1,284 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ObjectLiteral } from 'typeorm'
+import { StorageError } from '../core/errors.js'
+import { publish } from '../core/events.js'
+import { execute } from '../typeorm/execute.js'
+import { entryOf } from './cell.js'
+import type { Circuit } from './circuit.js'
+import { type BookedCell, book, type CopiedCell, copiedCell, type FailedCell } from './copied-cell.js'
+import { SharedCursor } from './cursor.js'
+import { rowIdOf } from './journal.js'
+import { moveBytes } from './move-bytes.js'
+import type { OneColumn } from './one-column.js'
+import type { ResolvedMigrateOptions } from './options.js'
+import { type PageContext, type TakenPage, takeAbandoned, takePage } from './page-source.js'
+import type { Tally } from './progress.js'
+import { RateLimit } from './rate-limit.js'
+import { Semaphore } from './semaphore.js'
+import { type SwitchResult, switchRows } from './switch-rows.js'
+import { wrongTenants } from './wrong-tenants.js'
+
+/** How long a runner that is not heard of keeps its rows, in milliseconds. */
+const LEASE = 60_000
+/** How long the copies of a runner that died wait for the next run, in milliseconds. */
+const TARGET_LEASE = 3_600_000
+/** Pages that are worked on at the same time: while one is switched the others are copied. */
+const PAGES_AT_ONCE = 3
+/** How often a row is tried whose lock somebody else holds, a second apart each time. */
+const BUSY_TRIES = 10
+/** How often a row is copied whose new key somebody else took meanwhile. */
+const STALE_TRIES = 3
+/** How often to look for rows of other runners that died, in milliseconds. */
+const LOOK_AGAIN = 1000
+
+/** Moves the files of one column. */
+export class PropertyMigration<E extends ObjectLiteral> {
+  readonly #of: OneColumn
+  readonly #options: ResolvedMigrateOptions<E>
+  readonly #tally: Tally
+  readonly #circuit: Circuit
+  readonly #worker = randomUUID()
+  readonly #cursor: SharedCursor
+  readonly #slots: Semaphore
+  readonly #rate: RateLimit
+  readonly #underWay = new Set<BookedCell>()
+
+  constructor(of: OneColumn, options: ResolvedMigrateOptions<E>, tally: Tally, circuit: Circuit) {
+    const { dataSource, sql } = of.binding
+    const { from, tenant, where } = options
+    this.#of = of
+    this.#options = options
+    this.#tally = tally
+    this.#circuit = circuit
+    const filter = { entity: of.entity, from, tenant, where }
+    this.#cursor = new SharedCursor(dataSource, sql.dialect, of.scope, filter)
+    this.#slots = new Semaphore(options.concurrency)
+    this.#rate = new RateLimit(options.rate)
+  }
+
+  /** Until nothing is left to move, the signal aborts, or the circuit opens. */
+  async run(): Promise<void> {
+    const { transactions } = this.#of
+    const renewals = setInterval(() => void this.#renew(), LEASE / 3)
+    try {
+      await transactions.run(runner => this.#cursor.open(runner))
+      await this.#pages(() => transactions.run(runner => takePage(runner, this.#pageContext())))
+      await this.#abandoned()
+    } finally {
+      clearInterval(renewals)
+      await this.#letGo()
+    }
+  }
+
+  /** Rows whose runner died, until nobody else is at work any more. */
+  async #abandoned(): Promise<void> {
+    const { transactions, journal } = this.#of
+    while (!this.#isOver()) {
+      let after = ''
+      let taken = 0
+      await this.#pages(async () => {
+        const page = await transactions.run(runner => takeAbandoned(runner, this.#pageContext(), after))
+        if (page === undefined) return undefined
+        after = page.after
+        taken += page.cells.length
+        return page
+      })
+      if (taken > 0) continue
+      const others = await transactions.run(runner => journal.movingElsewhere(runner, this.#worker))
+      if (others === 0) return
+      await sleep(LOOK_AGAIN, undefined, { signal: this.#options.signal }).catch(() => {})
+    }
+  }
+
+  /** Works on some pages at the same time, and takes the next when one is done. */
+  async #pages(take: () => Promise<TakenPage | undefined>): Promise<void> {
+    let isOver = false
+    const lane = async () => {
+      while (!isOver && !this.#isOver()) {
+        const page = await take()
+        if (page === undefined) isOver = true
+        else await this.#page(page)
+      }
+    }
+    const guarded = () =>
+      lane().catch(error => {
+        isOver = true
+        throw error
+      })
+    const ended = await Promise.allSettled(Array.from({ length: PAGES_AT_ONCE }, guarded))
+    const failure = ended.find(each => each.status === 'rejected')
+    if (failure !== undefined) throw failure.reason
+  }
+
+  async #page({ cells, rows }: TakenPage): Promise<void> {
+    const { transactions, storage, column, lines } = this.#of
+    const wrong = await transactions.run(runner => wrongTenants(runner, this.#of, this.#options, cells))
+    const right = cells.filter(({ rowId }) => !wrong.has(rowId))
+    const context = { storage, column, lines, selection: this.#options, lease: TARGET_LEASE }
+    const { booked, failed } = await transactions.run(runner => book(runner, right, context))
+    for (const cell of booked) this.#underWay.add(cell)
+    try {
+      const copies = await Promise.all(booked.map(cell => this.#copy(cell)))
+      await this.#switch(copies.filter(copy => copy !== undefined).filter(copy => 'newText' in copy))
+      const uncopied = copies.filter(copy => copy !== undefined).filter(copy => 'error' in copy)
+      await this.#forgetStrangers(uncopied)
+      await this.#fail([...wrong.values(), ...failed, ...(await this.#unchanged(uncopied))])
+    } finally {
+      for (const cell of booked) this.#underWay.delete(cell)
+    }
+    this.#tally.rows += rows
+    this.#options.onProgress?.(this.#tally.snapshot())
+  }
+
+  /** @returns undefined for what was not copied because the migration ended; the next run takes it up */
+  async #copy(booked: BookedCell): Promise<CopiedCell | UncopiedCell | undefined> {
+    const { storage, column } = this.#of
+    const { verify, signal } = this.#options
+    const context = { storage, verify, signal, rate: this.#rate }
+    const moved = []
+    for (const { file, target } of booked.passengers) {
+      try {
+        const data = await this.#slots.run(() => this.#move(() => moveBytes(file, target, context)))
+        if (data === undefined) return undefined
+        this.#tally.bytes += data.size
+        moved.push(data)
+      } catch (error) {
+        return this.#isAborted() ? undefined : { cell: booked.cell, error, line: entryOf(storage, target) }
+      }
+    }
+    return copiedCell(booked, moved, { storage, column })
+  }
+
+  /** @returns undefined where the migration has ended */
+  async #move<T>(move: () => Promise<T>): Promise<T | undefined> {
+    if (this.#isOver()) return undefined
+    try {
+      const moved = await move()
+      this.#circuit.succeeded()
+      return moved
+    } catch (error) {
+      if (!this.#isAborted()) this.#circuit.failed(error)
+      throw error
+    }
+  }
+
+  async #switch(copied: readonly CopiedCell[]): Promise<void> {
+    const { transactions, storage, table, journal, lines, rowLocks } = this.#of
+    const context = { storage, table, journal, lines, rowLocks, worker: this.#worker }
+    let left = copied
+    for (let attempt = 1; left.length > 0; attempt++) {
+      const now = left
+      const result: SwitchResult = await transactions.run(runner => switchRows(runner, now, context))
+      this.#tally.moved += result.moved.reduce((sum, { passengers }) => sum + passengers.length, 0)
+      this.#tally.skipped += result.skipped.length
+      const hopeless = result.stale.filter(({ cell }) => cell.attempts >= STALE_TRIES)
+      await this.#fail(hopeless.map(({ cell }) => ({ cell, error: stale() })))
+      left = result.busy
+      if (left.length === 0) return
+      if (attempt === BUSY_TRIES) return this.#fail(left.map(({ cell }) => ({ cell, error: locked() })))
+      await sleep(LOOK_AGAIN)
+    }
+  }
+
+  /** What lies at a new place already is somebody's, and no lease may end it. */
+  async #forgetStrangers(uncopied: readonly UncopiedCell[]): Promise<void> {
+    const strangers = uncopied.filter(({ error }) => StorageError.is(error, 'ERR_FILE_EXISTS'))
+    if (strangers.length === 0) return
+    const { transactions, lines } = this.#of
+    await transactions.run(runner =>
+      lines.forget(
+        runner,
+        strangers.map(({ line }) => line),
+      ),
+    )
+  }
+
+  /** Those whose rows still hold what could not be copied; the files of the others are deleted as we look. */
+  async #unchanged(failed: readonly FailedCell[]): Promise<readonly FailedCell[]> {
+    if (failed.length === 0) return []
+    const { transactions, journal, table } = this.#of
+    const changed = await transactions.run(async runner => {
+      const ids = failed.map(({ cell }) => cell.id)
+      const rows = table.readAll((await execute(runner, table.some(ids))).rows)
+      const texts = new Map(rows.map(({ id, texts: [text] }) => [rowIdOf(id), text]))
+      const gone = failed.filter(({ cell }) => texts.get(cell.rowId) !== cell.text)
+      const ended = gone.map(({ cell }) => ({ rowId: cell.rowId }))
+      await journal.end(runner, 'skipped', ended)
+      return new Set(gone)
+    })
+    this.#tally.skipped += changed.size
+    return failed.filter(each => !changed.has(each))
+  }
+
+  /** Writes failures down. What was made for them stays for the next run, until its lease is over. */
+  async #fail(failed: readonly FailedCell[]): Promise<void> {
+    if (failed.length === 0) return
+    const { transactions, journal, entity, property } = this.#of
+    const lines = failed.map(({ cell, error }) => ({ rowId: cell.rowId, error: String(error) }))
+    await transactions.run(runner => journal.end(runner, 'failed', lines))
+    for (const { cell, error } of failed) this.#tally.fail({ entity, property, row: cell.rowId }, error)
+  }
+
+  async #renew(): Promise<void> {
+    const { transactions, storage, journal, lines } = this.#of
+    const targets = [...this.#underWay].flatMap(({ passengers }) =>
+      passengers.map(({ target }) => entryOf(storage, target)),
+    )
+    try {
+      await transactions.run(async runner => {
+        await journal.renew(runner, this.#worker, LEASE)
+        await lines.renew(runner, targets, TARGET_LEASE)
+      })
+    } catch (error) {
+      // The next one may succeed; one that comes too late is found by the switch.
+      const message = `A lease could not be renewed: ${String(error)}`
+      publish('warning', { code: 'MIGRATION_LEASE', message })
+    }
+  }
+
+  /** So that the next run need not wait for the leases; where this fails, it waits. */
+  async #letGo(): Promise<void> {
+    const { transactions, journal } = this.#of
+    await transactions.run(runner => journal.renew(runner, this.#worker, -1)).catch(() => {})
+  }
+
+  #isAborted(): boolean {
+    return this.#options.signal?.aborted === true
+  }
+
+  #isOver(): boolean {
+    return this.#isAborted() || this.#circuit.stoppedBy !== undefined
+  }
+
+  #pageContext(): PageContext {
+    const { table, column, journal } = this.#of
+    const { entity, where } = this.#options
+    const options = { entity, where } as PageContext['options']
+    const cursor = this.#cursor
+    return { table, column, journal, cursor, options, ...this.#mine(), selection: this.#options }
+  }
+
+  #mine(): Pick<PageContext, 'worker' | 'lease'> {
+    return { worker: this.#worker, lease: LEASE }
+  }
+}
+
+/** A cell that could not be copied, and the line of the file where that showed. */
+interface UncopiedCell extends FailedCell {
+  readonly line: ReturnType<typeof entryOf>
+}
+
+function stale(): StorageError {
+  return new StorageError(
+    'ERR_LEASE_LOST',
+    'The place of the copy was taken again and again while it was made. Run the migration again.',
+  )
+}
+
+function locked(): StorageError {
+  return new StorageError(
+    'ERR_BUSY',
+    'Other transactions held the lock of this row all the time. Run the migration again.',
+  )
+}

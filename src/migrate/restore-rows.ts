@@ -1,0 +1,63 @@
+import type { QueryRunner } from 'typeorm'
+import { execute } from '../typeorm/execute.js'
+import { entryOf } from './cell.js'
+import type { Journey } from './journey.js'
+import { BUSY, lockRows } from './lock-rows.js'
+import type { OneColumn } from './one-column.js'
+import { nameOf, type TargetEntry } from './target-lines.js'
+
+/** A cell whose old bytes are there, with their lines. */
+export interface Restorable {
+  readonly journey: Journey
+  readonly sources: readonly TargetEntry[]
+}
+
+/** The switch backwards, in the transaction of `runner`. */
+export async function restoreRows(runner: QueryRunner, found: readonly Restorable[], of: OneColumn) {
+  const { journal, lines, table, storage } = of
+  const moved = await journal.lock(
+    runner,
+    'moved',
+    found.map(({ journey }) => journey.rowId),
+  )
+  // What is not in this state any more, another runner has restored or pruned.
+  const mine = new Set(moved.map(({ rowId }) => rowId))
+  const owned = found.filter(({ journey }) => mine.has(journey.rowId))
+  const texts = await lockRows(
+    runner,
+    owned.map(({ journey }) => journey.id),
+    of,
+  )
+  const states = await lines.states(
+    runner,
+    owned.flatMap(({ sources }) => sources),
+  )
+  const textOf = ({ journey }: Restorable) => texts.get(journey.rowId)
+  const isHere = (each: Restorable) => textOf(each) === each.journey.newText
+  // Attached where two old rows shared a file, and the other one is restored already.
+  const isKept = ({ sources }: Restorable) =>
+    sources.every(line => ['kept', 'attached'].includes(states.get(nameOf(line)) ?? ''))
+  const restored = owned.filter(each => isHere(each) && isKept(each))
+  if (restored.length > 0) {
+    const cells = restored.map(({ journey: { id, oldText } }) => ({ id, text: oldText }))
+    await execute(runner, table.write(0, cells))
+    await lines.attach(
+      runner,
+      restored.flatMap(({ sources }) => sources),
+      'kept',
+    )
+    const copies = restored.flatMap(({ journey }) => journey.legs.map(leg => entryOf(storage, leg.new)))
+    await lines.keep(runner, copies)
+    await journal.end(
+      runner,
+      'restored',
+      restored.map(({ journey: { rowId } }) => ({ rowId })),
+    )
+  }
+  return {
+    restored,
+    skipped: owned.filter(each => !isHere(each) && textOf(each) !== BUSY),
+    lost: owned.filter(each => isHere(each) && !isKept(each)),
+    busy: owned.filter(each => textOf(each) === BUSY),
+  }
+}

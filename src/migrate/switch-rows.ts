@@ -1,0 +1,117 @@
+import type { QueryRunner } from 'typeorm'
+import type { StageEntry } from '../core/ledger.js'
+import type { Storage } from '../core/storage.js'
+import { execute } from '../typeorm/execute.js'
+import type { FileTable } from '../typeorm/file-table.js'
+import { entryOf } from './cell.js'
+import type { CopiedCell } from './copied-cell.js'
+import type { Journal } from './journal.js'
+import { BUSY, lockRows } from './lock-rows.js'
+import { nameOf, type TargetLines } from './target-lines.js'
+
+/** What rows are switched with. */
+export interface SwitchContext {
+  readonly storage: Storage
+  readonly table: FileTable
+  readonly journal: Journal
+  readonly lines: TargetLines
+  readonly worker: string
+  /** Whether rows can be locked. */
+  readonly rowLocks: boolean
+}
+
+/** How the cells of a batch ended. */
+export interface SwitchResult {
+  readonly moved: readonly CopiedCell[]
+  /** Their rows have another file by now, or are gone. */
+  readonly skipped: readonly CopiedCell[]
+  /** Somebody else holds their rows' locks. */
+  readonly busy: readonly CopiedCell[]
+  /** The keys of their copies belong to other rows by now, or were given up: they must be copied anew. */
+  readonly stale: readonly CopiedCell[]
+}
+
+/**
+ * Points rows to the new places of their files, in the transaction of `runner`: each row only if it holds what was
+ * copied, together with the lines of the ledger and of the journal. Rows that somebody works on are left for later; a
+ * migration waits for nobody. Cells that another runner has taken over are in no list: that one reports them.
+ */
+export async function switchRows(
+  runner: QueryRunner,
+  copied: readonly CopiedCell[],
+  context: SwitchContext,
+): Promise<SwitchResult> {
+  const { journal, lines, worker } = context
+  const mine = await journal.mine(
+    runner,
+    worker,
+    copied.map(({ cell }) => cell.rowId),
+  )
+  const owned = copied.filter(({ cell }) => mine.has(cell.rowId))
+  const rows = await lockRows(
+    runner,
+    owned.map(({ cell }) => cell.id),
+    context,
+  )
+  const states = await lines.states(
+    runner,
+    owned.flatMap(({ targets }) => targets),
+  )
+  const ready = (copy: CopiedCell) => copy.targets.every(target => states.get(nameOf(target)) === 'pending')
+  const here = (copy: CopiedCell) => rows.get(copy.cell.rowId)
+  const result = {
+    moved: owned.filter(copy => here(copy) === copy.cell.text && ready(copy)),
+    skipped: owned.filter(copy => here(copy) !== copy.cell.text && here(copy) !== BUSY),
+    busy: owned.filter(copy => here(copy) === BUSY),
+    stale: owned.filter(copy => here(copy) === copy.cell.text && !ready(copy)),
+  }
+  await write(runner, result.moved, context)
+  await lines.giveUp(
+    runner,
+    result.skipped.flatMap(({ targets }) => targets),
+  )
+  await journal.end(
+    runner,
+    'skipped',
+    result.skipped.map(({ cell }) => ({ rowId: cell.rowId })),
+  )
+  await journal.letGo(
+    runner,
+    worker,
+    result.stale.map(({ cell }) => cell.rowId),
+  )
+  return result
+}
+
+async function write(
+  runner: QueryRunner,
+  moved: readonly CopiedCell[],
+  { table, lines, journal, storage }: SwitchContext,
+): Promise<void> {
+  if (moved.length === 0) return
+  await execute(
+    runner,
+    table.write(
+      0,
+      moved.map(({ cell, newText }) => ({ id: cell.id, text: newText })),
+    ),
+  )
+  await lines.attach(
+    runner,
+    moved.flatMap(({ targets }) => targets),
+    'pending',
+  )
+  await lines.keep(
+    runner,
+    moved.flatMap(copy => sourcesOf(storage, copy)),
+  )
+  await journal.end(
+    runner,
+    'moved',
+    moved.map(({ cell, newText }) => ({ rowId: cell.rowId, newText })),
+  )
+}
+
+function sourcesOf(storage: Storage, { passengers }: CopiedCell): StageEntry[] {
+  return passengers.map(({ file }) => entryOf(storage, file))
+}

@@ -1,0 +1,167 @@
+import type { QueryRunner } from 'typeorm'
+import type { StageEntry } from '../core/ledger.js'
+import { chunks } from '../typeorm/chunks.js'
+import { execute } from '../typeorm/execute.js'
+import { type LedgerSql, type LineKey, type Statement, whereKeys } from '../typeorm/ledger-sql.js'
+import { release, releaseSet } from '../typeorm/release-statements.js'
+
+// Lines in one statement; databases and their planners take far more.
+const CHUNK = 200
+
+/** A line of the ledger for an object that a move is about to make, or has made. */
+export interface TargetEntry extends StageEntry {
+  /** In bytes; null where only the bytes know. */
+  readonly size: number | null
+}
+
+/** The name of a line, for maps. */
+export function nameOf({ backend, objectKey }: LineKey): string {
+  return `${backend}/${objectKey}`
+}
+
+/** The ledger's side of a move. The statements join the transaction of the runner they are given. */
+export class TargetLines {
+  readonly #sql: LedgerSql
+
+  constructor(sql: LedgerSql) {
+    this.#sql = sql
+  }
+
+  /**
+   * Writes the lines of new objects down before their first byte. One that an earlier try left, or that was kept when a
+   * move was taken back, is taken over.
+   *
+   * @param lease in milliseconds
+   * @returns the lines that are not free: they belong to a row, or their object is being deleted
+   */
+  async stage(
+    runner: QueryRunner,
+    entries: readonly TargetEntry[],
+    lease: number,
+  ): Promise<Map<string, string>> {
+    const taken = new Map<string, string>()
+    for (const some of chunks(entries, CHUNK)) {
+      await execute(runner, this.#stage(some, lease))
+      for (const [name, state] of await this.states(runner, some))
+        if (state !== 'pending') taken.set(name, state)
+    }
+    return taken
+  }
+
+  /** The states of lines, locked until the end of the transaction. */
+  async states(runner: QueryRunner, keys: readonly LineKey[]): Promise<Map<string, string>> {
+    const states = new Map<string, string>()
+    for (const some of chunks(keys, CHUNK)) {
+      const { table, dialect } = this.#sql
+      const statement = this.#sql.build(
+        p =>
+          `SELECT backend, object_key, state FROM ${table} WHERE ${whereKeys(some, p)} ORDER BY backend, object_key${dialect.ownPool ? ' FOR UPDATE' : ''}`,
+      )
+      const { rows } = await execute(runner, statement)
+      for (const row of rows)
+        states.set(
+          nameOf({ backend: String(row.backend), objectKey: String(row.object_key) }),
+          String(row.state),
+        )
+    }
+    return states
+  }
+
+  /** Begins the leases of pending lines anew. */
+  async renew(runner: QueryRunner, keys: readonly LineKey[], lease: number): Promise<void> {
+    const { now } = this.#sql.dialect
+    for (const some of chunks(keys, CHUNK))
+      await execute(
+        runner,
+        this.#update(some, 'pending', p => `expires_at = ${now} + ${p(lease)}`),
+      )
+  }
+
+  /** Lines of objects that rows hold from now on. They must be locked, and in the state `from`. */
+  async attach(
+    runner: QueryRunner,
+    entries: readonly TargetEntry[],
+    from: 'pending' | 'kept',
+  ): Promise<void> {
+    for (const some of chunks(entries, CHUNK)) {
+      const size = (p: (value: unknown) => string) => {
+        const known = some.filter(entry => entry.size !== null)
+        if (known.length === 0) return ''
+        return `size = CASE ${known.map(entry => `WHEN ${whereKeys([entry], p)} THEN ${p(entry.size)}`).join(' ')} ELSE size END, `
+      }
+      await execute(
+        runner,
+        this.#update(some, from, p => `${size(p)}state = 'attached', expires_at = NULL, upload_id = NULL`),
+      )
+    }
+  }
+
+  /** Objects that no row holds any more, and that stay until they are pruned. */
+  async keep(runner: QueryRunner, entries: readonly StageEntry[]): Promise<void> {
+    for (const some of chunks(unique(entries), CHUNK)) await execute(runner, release(this.#sql, some, 'keep'))
+  }
+
+  /** Complete copies that no row will point to; a line that a row has by now stays. */
+  async giveUp(runner: QueryRunner, keys: readonly LineKey[]): Promise<void> {
+    await this.#condemn(runner, keys, 'pending')
+  }
+
+  /** Objects that were kept, and are to be deleted. */
+  async discard(runner: QueryRunner, keys: readonly LineKey[]): Promise<void> {
+    await this.#condemn(runner, keys, 'kept')
+  }
+
+  /** Forgets lines of objects that are not ours: whoever gives them up would delete what somebody else put there. */
+  async forget(runner: QueryRunner, keys: readonly LineKey[]): Promise<void> {
+    for (const some of chunks(unique(keys), CHUNK))
+      await execute(
+        runner,
+        this.#sql.build(
+          p => `DELETE FROM ${this.#sql.table} WHERE ${whereKeys(some, p)} AND state = 'pending'`,
+        ),
+      )
+  }
+
+  async #condemn(runner: QueryRunner, keys: readonly LineKey[], from: 'pending' | 'kept'): Promise<void> {
+    const set = releaseSet(this.#sql.dialect, 'delete')
+    for (const some of chunks(unique(keys), CHUNK))
+      await execute(
+        runner,
+        this.#sql.build(
+          p => `UPDATE ${this.#sql.table} SET ${set} WHERE ${whereKeys(some, p)} AND state = '${from}'`,
+        ),
+      )
+  }
+
+  #stage(entries: readonly TargetEntry[], lease: number): Statement {
+    const { table, dialect } = this.#sql
+    const { now, onDuplicate, family } = dialect
+    return this.#sql.build(p => {
+      const lines = entries.map(
+        ({ backend, objectKey, disk, tenant, size }) =>
+          `(${p(backend)}, ${p(objectKey)}, ${p(disk)}, ${p(tenant)}, 'pending', ${p(size)}, ${now} + ${p(lease)}, 0, ${now}, ${now})`,
+      )
+      const insert = `INSERT INTO ${table} (backend, object_key, disk, tenant, state, size, expires_at, attempts, created_at, updated_at)
+VALUES ${lines.join(', ')}
+${onDuplicate}`
+      const free = `IN ('pending', 'kept')`
+      if (family !== 'mysql')
+        return `${insert} state = 'pending', expires_at = excluded.expires_at, attempts = 0, error = NULL, updated_at = ${now} WHERE ${table}.state ${free}`
+      // The assignments are made from left to right, so the new state decides on the time.
+      return `${insert} state = IF(state ${free}, 'pending', state), expires_at = IF(state = 'pending', VALUES(expires_at), expires_at)`
+    })
+  }
+
+  #update(keys: readonly LineKey[], from: string, set: (p: (value: unknown) => string) => string): Statement {
+    const { table, dialect } = this.#sql
+    return this.#sql.build(
+      p =>
+        `UPDATE ${table} SET ${set(p)}, updated_at = ${dialect.now} WHERE ${whereKeys(keys, p)} AND state = '${from}'`,
+    )
+  }
+}
+
+/** The same line twice in one statement is an error to PostgreSQL. */
+function unique<T extends LineKey>(entries: readonly T[]): T[] {
+  return [...new Map(entries.map(entry => [nameOf(entry), entry])).values()]
+}
