@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Entity, PrimaryGeneratedColumn } from 'typeorm'
 import { describe, expect, it, vi } from 'vitest'
 import { onStorageEvent } from '../../src/core/events.js'
 import { resolveRules } from '../../src/core/rules.js'
+import type { StoredFile } from '../../src/core/stored-file.js'
 import { runAsSystem, runWithTenant } from '../../src/core/tenant.js'
 import { MemoryDriver } from '../../src/drivers/memory/index.js'
-import { usage, withFiles } from '../../src/typeorm/index.js'
+import { FileColumn, usage, withFiles } from '../../src/typeorm/index.js'
 import { discardFile, receiveFile, storeFile } from '../../src/upload/index.js'
 import { sqliteOptions } from '../support/sqlite.js'
 import { dataSourceOf, describeOnDatabases, house, ledgerOf, memoryStorage, upload } from './databases.js'
@@ -15,6 +17,17 @@ import { ORDER_RULES, Order } from './entities.js'
 const KB = 1024
 const kilobytes = (count: number) => 'x'.repeat(count * KB)
 const exceeded = { code: 'ERR_QUOTA_EXCEEDED', status: 413, expose: true }
+
+const ARCHIVED_RULES = { folder: 'archive' }
+
+@Entity()
+class Archived {
+  @PrimaryGeneratedColumn()
+  id!: number
+
+  @FileColumn({ ...ARCHIVED_RULES, onRemove: 'keep' })
+  file!: StoredFile | null
+}
 
 describeOnDatabases('a quota', fresh => {
   it('is never exceeded by uploads that fit alone and not together', async () => {
@@ -120,6 +133,17 @@ describeOnDatabases('a quota', fresh => {
       { disk: 'media', state: 'delete', files: 1, bytes: 600 },
       { disk: 'media', state: 'pending', files: 1, bytes: 600 },
     ])
+  })
+
+  it('counts nothing that is kept after its row let go of it', async () => {
+    const { storage, dataSource } = await house(fresh, [Archived], { quota: 1000 })
+    const repo = dataSource.getRepository(Archived)
+    const file = await upload({ storage }, ARCHIVED_RULES, { body: 'x'.repeat(600) })
+    await repo.remove(await repo.save(repo.create({ file })))
+    expect(await usage(dataSource, 'acme')).toMatchObject({
+      used: 0,
+      parts: [{ disk: 'media', state: 'kept', files: 1, bytes: 600 }],
+    })
   })
 
   it('is of each tenant by itself, also where two differ in case only', async () => {

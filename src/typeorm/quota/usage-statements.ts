@@ -13,14 +13,15 @@ export class UsageStatements {
   }
 
   /**
-   * What the quota counts, in bytes, as `used`: files of rows, files that are kept, uploads under a lease, and
-   * complete ones that wait for their row or for the reaper. An upload that died counts until its lease is over.
+   * What the quota counts, in bytes, as `used`: files of rows, uploads under a lease, and complete ones that wait for
+   * their row or for the reaper. An upload that died counts until its lease is over. What is kept after its row let go
+   * of it is kept for the operator, not for the tenant: a move would count every file twice.
    */
   used(tenant: string): Statement {
     const { now } = this.#sql.dialect
     return this.#sql.build(
       p => `SELECT COALESCE(SUM(${BYTES}), 0) AS used FROM ${this.#sql.table} WHERE tenant = ${p(tenant)}
-AND (state IN ('attached', 'kept') OR (state = 'pending' AND (size IS NOT NULL OR expires_at > ${now})))`,
+AND (state = 'attached' OR (state = 'pending' AND (size IS NOT NULL OR expires_at > ${now})))`,
     )
   }
 

@@ -19,7 +19,7 @@ export interface UsagePart {
 /** What a tenant has, by the ledger. All in bytes, but for `files`. */
 export interface TenantUsage {
   readonly tenant: string
-  /** Everything whose bytes the tenant's quota counts: files of rows, kept ones, uploads under way. */
+  /** Everything whose bytes the tenant's quota counts: files of rows, uploads under way. */
   readonly used: number
   /** Null where the tenant has none. */
   readonly quota: number | null
