@@ -3,7 +3,7 @@ import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { DataSource } from 'typeorm'
 import type { Storage } from '../core/storage.js'
-import { storageOf } from '../typeorm/files-binding.js'
+import { boundTo } from '../typeorm/bound.js'
 import { Misuse, messageOf } from './exit-code.js'
 
 /** What the application gives to the command line. */
@@ -45,7 +45,7 @@ async function loadNamed(file: string): Promise<CliConfig> {
   if (dataSource !== undefined && !isDataSource(dataSource)) {
     throw new Misuse(`The "dataSource" of ${file} is none. Export the DataSource that withFiles() gave.`)
   }
-  const storage = found.storage ?? (dataSource && storageOf(dataSource))
+  const storage = found.storage ?? (dataSource && boundTo(dataSource)?.storage)
   if (!isStorage(storage)) {
     throw new Misuse(`${file} exports no "storage". Export the storage that createStorage() gave.`)
   }
@@ -60,7 +60,7 @@ async function loadDataSource(file: string): Promise<CliConfig> {
   if (dataSource === undefined) throw new Misuse(`${file} exports no DataSource.`)
   if (found.length > 1)
     throw new Misuse(`${file} exports ${found.length} DataSources. Name a module that exports one.`)
-  const storage = storageOf(dataSource)
+  const storage = boundTo(dataSource)?.storage
   if (isStorage(storage)) return { file, storage, dataSource }
   throw new Misuse(`The DataSource of ${file} was not given to withFiles(storage, dataSource).`)
 }

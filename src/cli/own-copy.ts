@@ -1,10 +1,11 @@
-import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { Storage } from '../core/storage.js'
 import type { CliConfig } from './config.js'
-import { Misuse } from './exit-code.js'
-import type { runCli } from './program.js'
+import { type ExitCode, Misuse } from './exit-code.js'
+import type { CliSurroundings } from './workplace.js'
+
+const ADVICE = 'Run the one in its node_modules.'
 
 /** The application works with another copy of this package than the command that runs. */
 export class OtherCopy extends Error {
@@ -29,19 +30,28 @@ export function assertOwnCopy({ storage, file }: CliConfig): void {
   if (!(storage instanceof Storage)) throw new OtherCopy(file)
 }
 
-/** The command line of the copy that the application has, loaded as the application loads it. @throws Misuse */
-export function programOf({ file, message }: OtherCopy): typeof runCli {
-  const require = createRequire(file)
-  const program = path.join(homeOf(require, message), 'dist', 'cli', 'program.js')
-  if (!existsSync(program)) throw new Misuse(`${message} That one has no command line.`)
-  const loaded: { runCli: typeof runCli } = require(program)
-  return loaded.runCli
+/** Runs the command line of the copy that the application has, loaded as the application loads it. @throws Misuse */
+export function runOtherCopy(
+  { file, message }: OtherCopy,
+  args: readonly string[],
+  surroundings: CliSurroundings,
+): Promise<ExitCode> {
+  if (surroundings.isOtherCopy) throw new Misuse(`${message} ${ADVICE}`)
+  const load = loaderOf(file, message)
+  const program: typeof import('./program.js') = load('./cli/program.js')
+  return program.runCli(args, {
+    ...surroundings,
+    rooms: { typeorm: async () => load('./typeorm/index.js') },
+    isOtherCopy: true,
+  })
 }
 
-function homeOf(require: NodeJS.Require, message: string): string {
+/** By `require`: an `import` in a module that a loader made CommonJS of would give an ES module again. */
+function loaderOf(file: string, message: string): NodeJS.Require {
+  const require = createRequire(file)
   try {
-    return path.dirname(require.resolve('tenant-files/package.json'))
+    return createRequire(path.join(path.dirname(require.resolve('tenant-files/package.json')), 'dist', 'cli'))
   } catch (cause) {
-    throw new Misuse(`${message} Run the one in its node_modules.`, { cause })
+    throw new Misuse(`${message} ${ADVICE}`, { cause })
   }
 }

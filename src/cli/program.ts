@@ -7,7 +7,7 @@ import { reconcileCommand } from './commands/reconcile.js'
 import { urlCommand } from './commands/url.js'
 import { usageCommand } from './commands/usage.js'
 import { EXIT, type ExitCode, Misuse, messageOf, Stopped, stackOf } from './exit-code.js'
-import { OtherCopy, programOf } from './own-copy.js'
+import { OtherCopy, runOtherCopy } from './own-copy.js'
 import { type CliSurroundings, Workplace } from './workplace.js'
 
 const COMMANDS = [urlCommand, pushStaticCommand, reapCommand, ledgerCommand, usageCommand, reconcileCommand]
@@ -15,35 +15,24 @@ const COMMANDS = [urlCommand, pushStaticCommand, reapCommand, ledgerCommand, usa
 /** Runs one command to its end. Never rejects. */
 export async function runCli(args: readonly string[], surroundings: CliSurroundings): Promise<ExitCode> {
   try {
-    return await run(args, surroundings)
+    return await runHere(args, surroundings)
   } catch (error) {
-    if (!(error instanceof OtherCopy)) return explain(error, surroundings)
-    return runInOtherCopy(error, args, surroundings)
+    return explain(error, surroundings)
   }
 }
 
-async function run(args: readonly string[], surroundings: CliSurroundings): Promise<ExitCode> {
+async function runHere(args: readonly string[], surroundings: CliSurroundings): Promise<ExitCode> {
   const place = new Workplace(surroundings)
   try {
     await programFor(place).parseAsync([...args], { from: 'user' })
     // Whatever was asked for may not be done to its end.
     return surroundings.signal.aborted ? EXIT.failed : place.exitCode
+  } catch (error) {
+    // Nothing has been done yet: a command asks for storage and database before all else.
+    if (error instanceof OtherCopy) return await runOtherCopy(error, args, surroundings)
+    throw error
   } finally {
     await place.close()
-  }
-}
-
-/** Nothing has been done yet: a command asks for storage and database before all else. */
-async function runInOtherCopy(
-  other: OtherCopy,
-  args: readonly string[],
-  surroundings: CliSurroundings,
-): Promise<ExitCode> {
-  try {
-    if (surroundings.isOtherCopy) throw new Misuse(`${other.message} Run the one in its node_modules.`)
-    return await programOf(other)(args, { ...surroundings, isOtherCopy: true })
-  } catch (error) {
-    return explain(error, surroundings)
   }
 }
 

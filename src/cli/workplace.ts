@@ -7,12 +7,18 @@ import { EXIT, type ExitCode, Misuse, messageOf, Stopped } from './exit-code.js'
 import { assertOwnCopy } from './own-copy.js'
 import type { Screen } from './screen.js'
 
+/** The rooms that need a package which not every application has; loaded as the application loads them. */
+export interface Rooms {
+  typeorm(): Promise<typeof import('../typeorm/index.js')>
+}
+
 /** Where the command line runs. */
 export interface CliSurroundings {
   /** The folder that relative paths start from. */
   readonly folder: string
   readonly screen: Screen
   readonly signal: AbortSignal
+  readonly rooms: Rooms
   /** The command was begun by another copy of this package, which is not the application's. */
   readonly isOtherCopy?: boolean
 }
@@ -32,12 +38,15 @@ export class Workplace {
   exitCode: ExitCode = EXIT.done
   /** Ends what is under way; Ctrl-C for example. */
   readonly signal: AbortSignal
+  /** For a command that has its DataSource. */
+  readonly rooms: Rooms
   #config: CliConfig | undefined
 
-  constructor({ folder, screen, signal }: CliSurroundings) {
+  constructor({ folder, screen, signal, rooms }: CliSurroundings) {
     this.folder = folder
     this.screen = screen
     this.signal = signal
+    this.rooms = rooms
   }
 
   async storage(options: GlobalOptions): Promise<Storage> {

@@ -2,6 +2,7 @@ import type { DataSource, QueryRunner, ReplicationMode } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import type { LedgerSlot } from '../core/ledger-registry.js'
 import type { Storage } from '../core/storage.js'
+import { boundTo, markBound } from './bound.js'
 import type { BulkWrites } from './bulk/bulk-guard.js'
 import { BulkWriting } from './bulk-writing.js'
 import type { Dialect } from './dialect.js'
@@ -55,32 +56,14 @@ interface Steps {
   createQueryRunner(mode?: ReplicationMode): QueryRunner
 }
 
-// Two copies of this package must not bind one DataSource twice either.
-const BOUND = Symbol.for('tenant-files.bound')
-
-/** Whether a DataSource was given to `withFiles`. */
-export function isBound(dataSource: DataSource): boolean {
-  return BOUND in dataSource
-}
-
 /** @throws ERR_CONFIG for a DataSource that was not given to `withFiles` */
 export function bindingOf(dataSource: DataSource): FilesBinding {
-  const binding = (dataSource as { [BOUND]?: unknown })[BOUND]
+  const binding = boundTo(dataSource)
   if (binding instanceof FilesBinding) return binding
   throw new StorageError(
     'ERR_CONFIG',
     'This DataSource was not given to withFiles(storage, dataSource) by this copy of tenant-files.',
   )
-}
-
-/**
- * The storage that a DataSource was given to, also by another copy of this package, whose classes are not ours.
- *
- * @returns undefined for one that was not given to `withFiles`
- */
-export function storageOf(dataSource: DataSource): unknown {
-  const binding: { storage?: unknown } = Object((dataSource as { [BOUND]?: unknown })[BOUND])
-  return binding.storage
 }
 
 /** One DataSource's ties to one storage, through any number of `initialize()` and `destroy()`. */
@@ -122,7 +105,7 @@ export class FilesBinding {
   /** Wraps the DataSource's own methods, and lets {@link bindingOf} find this. */
   attach(): void {
     const { dataSource, dialect } = this.#options
-    Object.defineProperty(dataSource, BOUND, { value: this })
+    markBound(dataSource, this)
     const steps = dataSource as unknown as Steps
     const original: Steps = {
       initialize: steps.initialize.bind(dataSource),

@@ -1,9 +1,10 @@
 import { type DataSource, EntitySchema } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import type { Storage } from '../core/storage.js'
+import { boundTo } from './bound.js'
 import type { BulkWrites } from './bulk/bulk-guard.js'
 import { dialectOf } from './dialect.js'
-import { FilesBinding, isBound } from './files-binding.js'
+import { FilesBinding } from './files-binding.js'
 import { LEDGER_ENTITY, type LedgerTableOptions, ledgerSchema } from './ledger-table.js'
 import { Quota, type QuotaOption } from './quota/quota.js'
 
@@ -78,7 +79,7 @@ function assertFree(dataSource: DataSource): void {
       'This DataSource is initialized already. Call withFiles() before initialize().',
     )
   }
-  if (!isBound(dataSource)) return
+  if (boundTo(dataSource) === undefined) return
   throw new StorageError('ERR_CONFIG', 'This DataSource was given to withFiles() before.')
 }
 

@@ -1,5 +1,4 @@
 import { Command } from 'commander'
-import { retryDead } from '../../typeorm/index.js'
 import type { GlobalOptions, Workplace } from '../workplace.js'
 
 /** `tenant-files ledger retry` */
@@ -9,6 +8,7 @@ export function ledgerRetryCommand(place: Workplace): Command {
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>()
       await place.dataSource(options)
+      const { retryDead } = await place.rooms.typeorm()
       const retried = await retryDead(await place.storage(options))
       place.report(options, { retried }, `The next reaper tries ${retried} again.`)
     })

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { type LedgerStatus, ledgerStatus } from '../../typeorm/index.js'
+import type { LedgerStatus } from '../../typeorm/index.js'
 import { table } from '../table.js'
 import type { GlobalOptions, Workplace } from '../workplace.js'
 
@@ -9,7 +9,9 @@ export function ledgerStatusCommand(place: Workplace): Command {
     .description('Count the files of the ledger by backend and state, and what waits for the reaper.')
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>()
-      const status = await ledgerStatus(await place.dataSource(options))
+      const dataSource = await place.dataSource(options)
+      const { ledgerStatus } = await place.rooms.typeorm()
+      const status = await ledgerStatus(dataSource)
       place.report(options, status, textOf(status))
     })
 }

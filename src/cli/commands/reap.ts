@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { onStorageEvent } from '../../core/events.js'
-import { ledgerStatus, type ReapOnceOptions, reapOnce } from '../../typeorm/index.js'
+import type { ReapOnceOptions } from '../../typeorm/index.js'
 import { EXIT, messageOf } from '../exit-code.js'
 import { count, wholeNumber } from '../options.js'
 import type { Screen } from '../screen.js'
@@ -25,6 +25,7 @@ export function reapCommand(place: Workplace): Command {
       const { limit, batchSize, concurrency, maxAttempts, tombstone } = options
       const dataSource = await place.dataSource(options)
       const storage = await place.storage(options)
+      const { ledgerStatus, reapOnce } = await place.rooms.typeorm()
       const endOfReasons = sayReasons(place.screen)
       const { taken, deleted, failed } = await reapOnce(storage, {
         ...{ limit, batchSize, concurrency, maxAttempts, tombstone, signal: place.signal },

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { formatReport, type ReconcileOptions, type ReconcileReport, reconcile } from '../../typeorm/index.js'
+import type { ReconcileOptions, ReconcileReport } from '../../typeorm/index.js'
 import { EXIT } from '../exit-code.js'
 import { choice, pairs, several, wholeNumber } from '../options.js'
 import type { GlobalOptions, Workplace } from '../workplace.js'
@@ -31,6 +31,7 @@ export function reconcileCommand(place: Workplace): Command {
       const options = command.optsWithGlobals<Options>()
       const { tenant, prefix, check, fix, grace, maxFindings } = options
       const dataSource = await place.dataSource(options)
+      const { formatReport, reconcile } = await place.rooms.typeorm()
       const bar = place.screen.bar('keys')
       try {
         const report = await reconcile({

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { knownTenants, type TenantUsage, usage } from '../../typeorm/index.js'
+import type { TenantUsage } from '../../typeorm/index.js'
 import { table } from '../table.js'
 import type { GlobalOptions, Workplace } from '../workplace.js'
 
@@ -11,6 +11,7 @@ export function usageCommand(place: Workplace): Command {
     .action(async (named: string[], _: unknown, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>()
       const dataSource = await place.dataSource(options)
+      const { knownTenants, usage } = await place.rooms.typeorm()
       const tenants = named.length > 0 ? named : await knownTenants(dataSource)
       const all: TenantUsage[] = []
       for (const tenant of tenants) {
