@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { QueryRunner } from 'typeorm'
+import { StorageError } from '../core/errors.js'
 import type { StoredFile } from '../core/stored-file.js'
 import type { Claims } from './claims.js'
 import type { ConflictInserts, Sent } from './conflict-inserts.js'
@@ -78,7 +79,9 @@ export class StatementClaims {
     const stands = this.#rollbacks.watch(runner)
     return this.#alone(async () => {
       if (!stands()) throw rolledBack()
-      if (insertions.length === 0) return (await this.#run(runner, parameters, send)).result
+      const isSilentUpdate = sql.startsWith('UPDATE') && this.#isSilent(runner, parameters)
+      const run = async () => (await this.#run(runner, parameters, send)).result
+      if (insertions.length === 0) return isSilentUpdate ? onOneRow(runner, run) : run()
       return this.#conflicts.run(runner, insertions, needsClaim =>
         this.#run(runner, parameters, send, needsClaim),
       )
@@ -88,6 +91,12 @@ export class StatementClaims {
   /** On SQLite, where no lock keeps a stranger from writing between the looks at a row and its statement. */
   #alone(work: () => Promise<unknown>): Promise<unknown> {
     return this.#dialect.ownPool ? work() : this.#writing.run('', work)
+  }
+
+  /** Whether it writes files that no hook has told of: then nobody knows how many rows it hits. */
+  #isSilent(runner: QueryRunner, parameters: unknown): boolean {
+    const announced = this.#announced.get(runner)
+    return fileTextsIn(parameters).some(({ text }) => !announced?.has(text))
   }
 
   async #run(
@@ -125,4 +134,27 @@ export class StatementClaims {
     if (!isAnswer(this.#dialect, error)) return false
     return !(runner.isTransactionActive && (this.#dialect.abortsOnError || isDeadlock(error)))
   }
+}
+
+/** Undoes a statement that has written several rows: each would hold the same file, and the first that goes takes its bytes. */
+async function onOneRow(runner: QueryRunner, write: () => Promise<unknown>): Promise<unknown> {
+  // Inside of a transaction this is a savepoint.
+  await runner.startTransaction()
+  try {
+    const result = await write()
+    if (Number((result as { affected?: unknown } | undefined)?.affected) > 1) throw severalRows()
+    await runner.commitTransaction()
+    return result
+  } catch (error) {
+    // A rollback that fails is the end of the connection; the first error is the one to know.
+    if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => {})
+    throw error
+  }
+}
+
+function severalRows(): StorageError {
+  return new StorageError(
+    'ERR_BULK_WRITE',
+    'A file belongs to one row, and this UPDATE would write it into several. Nothing was changed.',
+  )
 }

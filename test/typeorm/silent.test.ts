@@ -1,3 +1,4 @@
+import { type EntityManager, IsNull } from 'typeorm'
 import { expect, it } from 'vitest'
 import { describeOnDatabases, house, stateOf, states, upload } from './databases.js'
 import { Contract } from './entities.js'
@@ -53,6 +54,19 @@ describeOnDatabases('a write without hooks', fresh => {
     const insert = contracts.createQueryBuilder().insert().values({ id: 1, draft: forged })
     await expect(insert.callListeners(false).execute()).rejects.toMatchObject({ code: 'ERR_FILE_FORGED' })
     expect(await contracts.count()).toBe(0)
+  })
+
+  it.each(['in', 'outside of'])('gives no file to several rows, %s a transaction', async place => {
+    const home = await house(fresh, [Contract])
+    await home.dataSource.getRepository(Contract).insert([{ id: 1 }, { id: 2 }])
+    const draft = await upload(home, RULES)
+    const update = (manager: EntityManager) => {
+      const query = manager.createQueryBuilder().update(Contract).set({ draft }).where('id < 3')
+      return expect(query.callListeners(false).execute()).rejects.toMatchObject({ code: 'ERR_BULK_WRITE' })
+    }
+    await (place === 'in' ? home.dataSource.transaction(update) : update(home.dataSource.manager))
+    expect(await home.dataSource.getRepository(Contract).countBy({ draft: IsNull() })).toBe(2)
+    expect(await states(home.dataSource)).toEqual({ pending: 1 })
   })
 
   it('that fails leaves the file waiting', async () => {
