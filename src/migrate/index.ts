@@ -6,6 +6,7 @@
 export { createMigrationTables, dropMigrationTables } from './journal-table.js'
 export { migrateFiles } from './migrate-files.js'
 export type { MigrateOptions, Verify } from './options.js'
+export { type MigrationPlan, type PlanOptions, planMigration } from './plan-migration.js'
 export type { MigrationFailure, MigrationProgress, MigrationReport } from './progress.js'
 export { type PruneOptions, type PruneProgress, type PruneReport, pruneFiles } from './prune-files.js'
 export {

@@ -12,6 +12,11 @@ export interface LegacyFile {
   key: string
   /** As people shall see it. */
   name: string
+  /**
+   * The backend that it lies on. Default: that of new files. Name it before new files go elsewhere, so that the old ones
+   * are looked for where they are.
+   */
+  backend?: string
 }
 
 /** Reads the text of an old plain-string column; undefined for text that names no file. */
@@ -32,10 +37,17 @@ export function readLegacy(
   try {
     const found = legacy(text)
     if (found === undefined) return undefined
-    const { tenant, key, name } = found
+    const { tenant, key, name, backend } = found
     assertObjectKey(key)
     const address = inTenant(tenant, () => storage.disk(rules.disk).address(key, 'head'))
-    return { ...address, name, size: 0, type: 'application/octet-stream', sha256: null }
+    return {
+      ...address,
+      backend: backend ?? address.backend,
+      name,
+      size: 0,
+      type: 'application/octet-stream',
+      sha256: null,
+    }
   } catch {
     return undefined
   }
