@@ -3,7 +3,7 @@
 // of the memory it takes above what it holds when it is warm.
 //
 //   BENCH_ROUNDS=3 npm run bench -- uploads     fewer rounds
-//   BENCH_PROFILE=/tmp/profiles …               writes a CPU profile of every application
+//   BENCH_PROFILE=var/profiles …               writes a CPU profile of every application
 import { judge } from './measure.mjs'
 import { compare, printResults, workloads } from './uploads/runs.mjs'
 
