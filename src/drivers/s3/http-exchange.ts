@@ -49,6 +49,10 @@ export function exchange(to: Destination, request: HttpRequest, signal: AbortSig
     const send = protocol === 'https:' ? secureRequest : plainRequest
     const req = send({ protocol, hostname, port, agent, method, path, headers })
     const onAbort = () => req.destroy(signal.reason)
+    const end = (answer: HttpAnswer) => {
+      signal.removeEventListener('abort', onAbort)
+      resolve(answer)
+    }
     const fail = (error: unknown) => {
       signal.removeEventListener('abort', onAbort)
       reject(error)
@@ -63,10 +67,12 @@ export function exchange(to: Destination, request: HttpRequest, signal: AbortSig
     })
     req.on('response', response => {
       readAnswer(response).then(answer => {
-        signal.removeEventListener('abort', onAbort)
+        if (req.writableFinished) return end(answer)
+        // Who has not read the body cannot have stored it. A portal or a proxy may say so all the same.
+        if (answer.status < 300) return fail(tooEarly())
         // A server that refuses early reads no further: the rest of the body would block this connection.
-        if (!req.writableFinished) req.destroy()
-        resolve(answer)
+        end(answer)
+        req.destroy()
       }, fail)
     })
     // In one go: node hands the headers and all chunks to the kernel together, without copying them.
@@ -91,4 +97,10 @@ function readAnswer(response: IncomingMessage): Promise<HttpAnswer> {
 
 function noProgress(): Error {
   return Object.assign(new Error('no progress on the connection'), { code: 'ETIMEDOUT' })
+}
+
+function tooEarly(): Error {
+  return Object.assign(new Error('an answer of success before the whole body was sent'), {
+    code: 'ECONNRESET',
+  })
 }

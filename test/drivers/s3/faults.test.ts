@@ -179,6 +179,18 @@ describeWithS3('the S3 driver behind a connection that fails', () => {
     },
   )
 
+  it('does not believe in success before the whole body was sent', async () => {
+    const early: Fault = (_req, res) => void res.writeHead(200, { etag: '"early"' }).end()
+    proxy.fault = (req, res, pass) =>
+      proxy.seen.length === 1 && req.method === 'PUT' ? early(req, res, pass) : pass()
+    const one = driver({ partSize: 16 * MIB, retryDelay: 5 })
+    const { etag } = await one.put(key, LARGE, TEXT)
+    expect(etag).not.toBe('"early"')
+    expect((await one.head(key)).size).toBe(LARGE.length)
+    proxy.fault = (req, res, pass) => (req.method === 'PUT' ? early(req, res, pass) : pass())
+    expect(await code(one.put(`${key}.never`, LARGE, TEXT))).toBe('ERR_BACKEND')
+  })
+
   it('leaves an upload of somebody else alone where the key is not its own', async () => {
     const client = s3Client()
     await client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: key }))
