@@ -222,7 +222,7 @@ export class Storage implements StoredFileHome {
    *
    * @internal
    */
-  async openForReaper(backend: string): Promise<Driver> {
+  async openForMaintenance(backend: string): Promise<Driver> {
     await this.#environment?.assertOurs(backend)
     return this.#backends.open(backend)
   }

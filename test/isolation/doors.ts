@@ -106,9 +106,9 @@ export const DOORS: Record<string, Record<string, Door | readonly Door[]>> = {
       by: 'nothing',
       because: 'It opens what a verified address names, and verifyUrl has its own row.',
     },
-    openForReaper: {
+    openForMaintenance: {
       by: 'nothing',
-      because: 'The reaper deletes what its ledger has given up, of all tenants; no caller names a key.',
+      because: 'The reaper and reconcile look after the files of all tenants; no request gets there.',
     },
     verifyUrl: { by: 'tail', call: ({ storage }, tail) => storage.verifyUrl(tail) },
     urlOf: { by: 'address', asks: 'signedUrl', call: (at, from) => at.storage.urlOf(fileAt(at, from)) },
