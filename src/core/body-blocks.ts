@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import type { Block } from './block.js'
 import type { BlockMemory } from './block-memory.js'
-import { type BodyOptions, readBody } from './body.js'
+import { assertLength, type BodyOptions, isInMemory, readBody } from './body.js'
 import type { PutBody } from './driver.js'
 
 /** What {@link blocksOf} must know. */
@@ -48,6 +48,27 @@ export async function* blocksOf(body: PutBody, options: BlockOptions): AsyncGene
   }
   yield draft.close('last')
   return undefined
+}
+
+/**
+ * A body that is in memory, as its only block, without copies and generators; undefined where it comes piece by piece
+ * or does not fit into `blockSize` bytes.
+ *
+ * @throws ERR_UPLOAD_ABORTED where it is not as long as promised
+ */
+export function wholeBlockOf(
+  body: PutBody,
+  blockSize: number,
+  { size, checksum }: Pick<BlockOptions, 'size' | 'checksum'>,
+): Block | undefined {
+  if (!isInMemory(body)) return undefined
+  const chunks = body instanceof Uint8Array ? [body] : body
+  const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+  if (length > blockSize) return undefined
+  assertLength(length, size)
+  const draft = new Draft(checksum)
+  for (const chunk of chunks) if (chunk.length > 0) draft.add(chunk)
+  return draft.close('last')
 }
 
 /** What is in memory anyway is sent from there. */
