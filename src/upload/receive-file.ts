@@ -148,6 +148,7 @@ async function put(
   const { storage, disk, incoming, content, signal, progress } = upload
   const body = await content.body()
   const size = isInMemory(body) ? content.size : content.total
+  const atMost = size ?? Math.min(maxSize, incoming.atMost ?? maxSize)
   try {
     return await putStaged({
       storage,
@@ -155,8 +156,8 @@ async function put(
       address,
       body,
       sizeOf: () => content.size,
-      atMost: size ?? Math.min(maxSize, incoming.atMost ?? maxSize),
-      options: { contentType: type, ...storedHeaders(disk, type, incoming.name), size, signal },
+      atMost,
+      options: { contentType: type, ...storedHeaders(disk, type, incoming.name), size, atMost, signal },
       onStored: () => progress?.tell('stored', content.size),
     })
   } catch (error) {

@@ -50,7 +50,8 @@ async function putStream(
   try {
     stop.signal.throwIfAborted()
     const target = new UploadTarget(calls, key, options, stop.signal)
-    const reading = { size: options.size, signal: stop.signal, memory, checksum: sender.checksum }
+    const { size, atMost } = options
+    const reading = { size, atMost, signal: stop.signal, memory, checksum: sender.checksum }
     const blocks = blocksOf(body, reading)
     const first = (await blocks.next()).value ?? NOTHING
     if (!first.isLast) return await new MultipartUpload(target, sender, stop, memory).run(first, blocks)
