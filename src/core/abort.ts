@@ -26,18 +26,22 @@ export function bodyError(cause: unknown): StorageError {
 }
 
 /** Rejects with the signal's reason as soon as it aborts, whatever `promise` does. */
-export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  // Whichever loses the race may reject later, with nobody listening.
-  promise.catch(() => {})
-  signal.throwIfAborted()
-  let onAbort = () => {}
-  const aborted = new Promise<never>((_resolve, reject) => {
-    onAbort = () => reject(signal.reason)
+export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason)
+    const release = () => signal.removeEventListener('abort', onAbort)
     signal.addEventListener('abort', onAbort, { once: true })
+    if (signal.aborted) onAbort()
+    // Heard in any case: whichever loses the race may reject later.
+    promise.then(
+      value => {
+        release()
+        resolve(value)
+      },
+      error => {
+        release()
+        reject(error)
+      },
+    )
   })
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
 }

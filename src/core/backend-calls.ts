@@ -1,5 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { abortError, untilAborted } from './abort.js'
+import { CallBounds } from './call-bounds.js'
 import type { CallLimits } from './call-limits.js'
 import { StorageError } from './errors.js'
 import { pauseAfter, RetryBudget } from './retry.js'
@@ -60,71 +59,40 @@ export class BackendCalls {
 
   /** Runs `attempt`, once or several times, with what ends it. */
   async run<T>(call: BackendCall, attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    if (call.signal?.aborted) throw abortError(call.signal, call)
-    const stop = new AbortController()
-    const onAbort = () => stop.abort(abortError(call.signal, call))
-    call.signal?.addEventListener('abort', onAbort, { once: true })
-    const timer = setTimeout(() => stop.abort(timeoutError(call)), this.#deadline(call))
-    try {
-      return await this.#repeat(call, stop.signal, attempt)
-    } catch (error) {
-      throw stop.signal.aborted ? stop.signal.reason : error
-    } finally {
-      clearTimeout(timer)
-      call.signal?.removeEventListener('abort', onAbort)
-    }
-  }
-
-  async #repeat<T>(
-    call: BackendCall,
-    stop: AbortSignal,
-    attempt: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    const tries = this.#tries === 'own' ? this.#limits.maxAttempts : 1
+    const bounds = new CallBounds(call, this.#deadline(call))
+    // A client that tries again by itself is ended with the call alone.
+    const time = this.#tries === 'own' ? this.requestTime(call) : Number.POSITIVE_INFINITY
     let paid: number | undefined
-    for (let number = 1; ; number++) {
-      try {
-        const result = await this.#once(call, stop, attempt)
-        this.#budget.succeeded(paid)
-        return result
-      } catch (error) {
-        call.onFailedTry?.()
-        const failure = this.#rules.toError(error, call)
-        if (number >= tries || stop.aborted || !this.#rules.isTransient(failure)) throw failure
-        paid = this.#budget.take(StorageError.is(failure, 'ERR_BACKEND_TIMEOUT') ? 'timeout' : 'answer')
-        if (paid === undefined) throw failure
-        const pause = pauseAfter(number, this.#limits, this.#rules.retryAfter(failure))
-        await sleep(pause, undefined, { signal: stop })
+    try {
+      for (let number = 1; ; number++) {
+        try {
+          const result = await bounds.try(attempt, time)
+          this.#budget.succeeded(paid)
+          return result
+        } catch (error) {
+          call.onFailedTry?.()
+          if (bounds.reason !== undefined) throw bounds.reason
+          const failure = this.#rules.toError(error, call)
+          paid = this.#payFor(failure, number)
+          await bounds.pause(pauseAfter(number, this.#limits, this.#rules.retryAfter(failure)))
+        }
       }
+    } finally {
+      bounds.release()
     }
   }
 
-  async #once<T>(
-    call: BackendCall,
-    stop: AbortSignal,
-    attempt: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    if (this.#tries === 'foreign') return untilAborted(attempt(stop), stop)
-    const end = new AbortController()
-    const onStop = () => end.abort(stop.reason)
-    stop.addEventListener('abort', onStop, { once: true })
-    const timer = setTimeout(() => end.abort(timeoutError(call)), this.requestTime(call))
-    try {
-      return await untilAborted(attempt(end.signal), end.signal)
-    } catch (error) {
-      throw end.signal.aborted ? end.signal.reason : error
-    } finally {
-      clearTimeout(timer)
-      stop.removeEventListener('abort', onStop)
-    }
+  /** What a further try costs. @throws the failure, where there is none */
+  #payFor(failure: StorageError, number: number): number {
+    const tries = this.#tries === 'own' ? this.#limits.maxAttempts : 1
+    if (number >= tries || !this.#rules.isTransient(failure)) throw failure
+    const price = this.#budget.take(StorageError.is(failure, 'ERR_BACKEND_TIMEOUT') ? 'timeout' : 'answer')
+    if (price === undefined) throw failure
+    return price
   }
 
   #deadline(call: BackendCall): number {
     const { connectTimeout, maxAttempts, maxRetryDelay } = this.#limits
     return call.within ?? (connectTimeout + this.requestTime(call) + maxRetryDelay) * maxAttempts
   }
-}
-
-function timeoutError({ operation, key }: BackendCall): StorageError {
-  return new StorageError('ERR_BACKEND_TIMEOUT', 'The storage did not answer in time.', { operation, key })
 }

@@ -35,28 +35,28 @@ export class BlockMemory {
   async take(): Promise<Buffer> {
     await this.reserveOne()
     for (;;) {
-      const known = this.#spare.pop()
-      if (known !== undefined) return Buffer.from(known, 0, this.blockSize)
-      if (this.#own.size < this.#reserved) return this.#make()
-      if (this.#budget.tryReserve(this.blockSize)) this.#reserved++
-      else await this.#nextSpare()
+      const block = this.tryTake()
+      if (block !== undefined) return block
+      await this.#nextSpare()
     }
+  }
+
+  /** The same, but only what is there without waiting. */
+  tryTake(): Buffer | undefined {
+    const known = this.#spare.pop()
+    if (known !== undefined) return Buffer.from(known, 0, this.blockSize)
+    if (this.#own.size < this.#reserved) return this.#make()
+    if (!this.#budget.tryReserve(this.blockSize)) return undefined
+    this.#reserved++
+    return this.#make()
   }
 
   /**
    * Nobody may read the block any more. One that is the application's own memory stays its own. All but the last go
    * back to the budget at once: the sender may pause from here on, and others wait for memory.
    */
-  giveBack({ chunks: [chunk] }: Block): void {
-    const memory = chunk?.buffer
-    if (memory === undefined || !this.#own.has(memory)) return
-    if (this.#reserved > 1) {
-      this.#own.delete(memory)
-      this.#reserved--
-      this.#budget.release(this.blockSize)
-      this.#budget.recycle(memory)
-    } else this.#spare.push(memory)
-    this.#wake?.()
+  giveBack({ chunks }: Block): void {
+    for (const { buffer } of chunks) if (this.#own.has(buffer)) this.#giveBackOne(buffer)
   }
 
   /** The upload is over. Only what was given back is used again: a sender that failed may still look at the rest. */
@@ -66,6 +66,16 @@ export class BlockMemory {
     this.#reserved = 0
     this.#own.clear()
     for (const memory of this.#spare.splice(0)) this.#budget.recycle(memory)
+  }
+
+  #giveBackOne(memory: ArrayBufferLike): void {
+    if (this.#reserved > 1) {
+      this.#own.delete(memory)
+      this.#reserved--
+      this.#budget.release(this.blockSize)
+      this.#budget.recycle(memory)
+    } else this.#spare.push(memory)
+    this.#wake?.()
   }
 
   #make(): Buffer {

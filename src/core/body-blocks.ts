@@ -1,13 +1,15 @@
 import { crc32 } from 'node:zlib'
 import type { Block } from './block.js'
 import type { BlockMemory } from './block-memory.js'
-import { type BodyOptions, readBody } from './body.js'
+import { assertLength, type BodyOptions, isInMemory, readBody } from './body.js'
 import type { PutBody } from './driver.js'
 
 /** What {@link blocksOf} must know. */
 export interface BlockOptions extends BodyOptions {
   memory: BlockMemory
   checksum?: 'crc32'
+  /** More bytes than these will not come. A body of at most two blocks comes as one then, where memory is free. */
+  atMost?: number
 }
 
 /** What an upload may hold without asking for memory: most files are smaller, and need no budget. */
@@ -29,16 +31,21 @@ const UNCOPIED = 1024 * 1024
  */
 export async function* blocksOf(body: PutBody, options: BlockOptions): AsyncGenerator<Block, undefined> {
   if (body instanceof Uint8Array) return yield* slicesOf(body, options)
-  const { memory, checksum } = options
-  const { blockSize } = memory
+  const { memory, checksum, atMost = Number.POSITIVE_INFINITY } = options
+  const mayGrow = atMost <= 2 * memory.blockSize
   let draft = new Draft(checksum)
   for await (let chunk of readBody(body, options)) {
-    while (draft.length + chunk.length > blockSize) {
+    while (draft.length + chunk.length > draft.capacity(memory.blockSize)) {
       if (!draft.isInMemory) draft.moveTo(await memory.take())
-      const fits = chunk.subarray(0, blockSize - draft.length)
+      const fits = chunk.subarray(0, draft.capacity(memory.blockSize) - draft.length)
       draft.add(fits)
-      yield draft.close('more follows')
       chunk = chunk.subarray(fits.length)
+      const second = mayGrow && draft.length === memory.blockSize ? memory.tryTake() : undefined
+      if (second !== undefined) {
+        draft.extendBy(second)
+        continue
+      }
+      yield draft.close('more follows')
       draft = new Draft(checksum)
       draft.moveTo(await memory.take())
     }
@@ -48,6 +55,27 @@ export async function* blocksOf(body: PutBody, options: BlockOptions): AsyncGene
   }
   yield draft.close('last')
   return undefined
+}
+
+/**
+ * A body that is in memory, as its only block, without copies and generators; undefined where it comes piece by piece
+ * or does not fit into `blockSize` bytes.
+ *
+ * @throws ERR_UPLOAD_ABORTED where it is not as long as promised
+ */
+export function wholeBlockOf(
+  body: PutBody,
+  blockSize: number,
+  { size, checksum }: Pick<BlockOptions, 'size' | 'checksum'>,
+): Block | undefined {
+  if (!isInMemory(body)) return undefined
+  const chunks = body instanceof Uint8Array ? [body] : body
+  const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+  if (length > blockSize) return undefined
+  assertLength(length, size)
+  const draft = new Draft(checksum)
+  for (const chunk of chunks) if (chunk.length > 0) draft.add(chunk)
+  return draft.close('last')
 }
 
 /** What is in memory anyway is sent from there. */
@@ -64,11 +92,13 @@ async function* slicesOf(body: Uint8Array, options: BlockOptions): AsyncGenerato
   return undefined
 }
 
-/** A block that is being filled. */
+/** A block that is being filled: in the chunks that came, or copied into memory of one or two blocks. */
 class Draft {
   length = 0
   #chunks: Uint8Array[] = []
+  readonly #full: Buffer[] = []
   #block: Buffer | undefined
+  #filled = 0
   #crc32: number | undefined
 
   constructor(checksum: BlockOptions['checksum']) {
@@ -79,26 +109,42 @@ class Draft {
     return this.#block !== undefined
   }
 
+  /** How many bytes it can hold. */
+  capacity(blockSize: number): number {
+    return blockSize * (this.#full.length + 1)
+  }
+
   add(chunk: Uint8Array): void {
     // Here and not later: the bytes have just come and lie in the processor's cache.
     if (this.#crc32 !== undefined) this.#crc32 = crc32(chunk, this.#crc32)
-    if (this.#block === undefined) this.#chunks.push(chunk)
-    else this.#block.set(chunk, this.length)
     this.length += chunk.length
+    this.#lay(chunk)
   }
 
   moveTo(block: Buffer): void {
-    let length = 0
-    for (const chunk of this.#chunks) {
-      block.set(chunk, length)
-      length += chunk.length
-    }
-    this.#chunks = []
     this.#block = block
+    for (const chunk of this.#chunks.splice(0)) this.#lay(chunk)
+  }
+
+  /** Goes on in a further block; the one before must be full. */
+  extendBy(block: Buffer): void {
+    if (this.#block !== undefined) this.#full.push(this.#block)
+    this.#block = block
+    this.#filled = 0
   }
 
   close(position: 'more follows' | 'last'): Block {
-    const chunks = this.#block === undefined ? this.#chunks : [this.#block.subarray(0, this.length)]
+    const chunks =
+      this.#block === undefined ? this.#chunks : [...this.#full, this.#block.subarray(0, this.#filled)]
     return { chunks, length: this.length, isLast: position === 'last', crc32: this.#crc32 }
+  }
+
+  #lay(chunk: Uint8Array): void {
+    if (this.#block === undefined) {
+      this.#chunks.push(chunk)
+      return
+    }
+    this.#block.set(chunk, this.#filled)
+    this.#filled += chunk.length
   }
 }

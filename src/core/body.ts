@@ -56,7 +56,13 @@ async function* counted(body: PutBody, size: number | undefined): AsyncGenerator
     seen += chunk.length
     if (chunk.length > 0) yield chunk
   }
-  if (size !== undefined && seen !== size) throw aborted(`${size} bytes were promised, and ${seen} came.`)
+  assertLength(seen, size)
+}
+
+/** @throws ERR_UPLOAD_ABORTED for a body of another length than was promised */
+export function assertLength(length: number, promised: number | undefined): void {
+  if (promised === undefined || length === promised) return
+  throw aborted(`${promised} bytes were promised, and ${length} came.`)
 }
 
 async function* chunksOf(body: PutBody): AsyncGenerator<Uint8Array> {

@@ -240,7 +240,8 @@ export class Disk {
   }
 
   async #driverToWrite(address: FileAddress): Promise<Driver> {
-    await this.#context.environment?.assertOurs(address.backend)
+    const { environment } = this.#context
+    if (environment !== undefined) await environment.assertOurs(address.backend)
     return this.#driver(address)
   }
 

@@ -153,6 +153,8 @@ export interface PutOptions extends OperationOptions, KeepOptions {
   cacheControl?: string
   /** The length of a streamed body in bytes, where it is known beforehand. */
   size?: number
+  /** More bytes than these will not come, where that is known: a driver may then do with fewer requests. */
+  atMost?: number
   /** `*`: create only; never overwrite. */
   ifNoneMatch?: '*'
   /** Told the id of a multipart upload before its first part, so that a reaper can abort it later. */

@@ -67,7 +67,7 @@ class Listings {
     signal: AbortSignal | undefined,
   ): Promise<Listings> {
     const list = async (name: string) => {
-      const driver = await storage.openForReaper(name)
+      const driver = await storage.openForMaintenance(name)
       return Cursor.over(driver.list(prefix, { signal }))
     }
     return new Listings({ backend, prefix }, [await list(backend), await list(to)])

@@ -79,7 +79,6 @@ class TenantStorage implements StorageEngine {
   async #store(req: Request, file: Express.Multer.File): Promise<Partial<Express.Multer.File>> {
     const tenant = tenantOf(req)
     const rules = this.#rulesOf(file.fieldname)
-    const { signal, release } = watchForEnd(req, file.stream, rules)
     const onProgress = this.#onProgress
     let object: StoredObject | undefined
     const incoming: IncomingFile = {
@@ -87,21 +86,15 @@ class TenantStorage implements StorageEngine {
       type: file.mimetype,
       field: file.fieldname,
       atMost: lengthOf(req),
-      signal,
+      watch: stop => watchForEnd(req, file.stream, rules, stop),
       onStored: found => {
         object = found
       },
       onProgress: onProgress && inTenantOf(req, progress => onProgress(progress, req)),
     }
-    try {
-      const stored = await runWithTenant(tenant, () =>
-        receiveFile(this.#storage, file.stream, rules, incoming),
-      )
-      this.#failedAnswers.watch(req, stored)
-      return describeFile(this.#storage, stored, object)
-    } finally {
-      release()
-    }
+    const stored = await runWithTenant(tenant, () => receiveFile(this.#storage, file.stream, rules, incoming))
+    this.#failedAnswers.watch(req, stored)
+    return describeFile(this.#storage, stored, object)
   }
 
   async #remove(req: Request, { stored }: Partial<Express.Multer.File>): Promise<void> {

@@ -1,11 +1,10 @@
-import { setMaxListeners } from 'node:events'
 import type { Readable } from 'node:stream'
 import type { Request } from 'express'
 import { StorageError } from '../core/errors.js'
 import type { ResolvedRules } from '../core/rules.js'
 
-// One per request: a form may hold more files than a response should have listeners.
-const departures = new WeakMap<Request, AbortSignal>()
+/** What is to be done when the answer to a request is over. One set per request: a form may hold many files. */
+const departures = new WeakMap<Request, Set<() => void>>()
 
 const left = () => new StorageError('ERR_UPLOAD_ABORTED', 'The client left before the answer.')
 
@@ -14,41 +13,39 @@ const left = () => new StorageError('ERR_UPLOAD_ABORTED', 'The client left befor
  * file were complete. And once the last byte of the form has arrived, the request is over for Multer: a client
  * that leaves while the backend is still at work is seen by its response alone.
  *
- * @returns a signal that ends the upload, and a function that ends the watch
+ * @param stop ends the upload
+ * @returns a function that ends the watch
  */
 export function watchForEnd(
   req: Request,
   stream: Readable,
   rules: ResolvedRules,
-): { signal: AbortSignal; release: () => void } {
-  const abort = new AbortController()
-  const departure = departureOf(req)
-  const onDeparture = () => abort.abort(left())
+  stop: (reason: StorageError) => void,
+): () => void {
+  // Every response closes at last, so the error is made only where an upload is still under way.
+  const onDeparture = () => stop(left())
   const onLimit = () => {
     const own = typeof rules.maxSize === 'number' ? ` or the ${rules.maxSize} bytes allowed here` : ''
-    const message = `The file is larger than Multer's limit${own}.`
-    abort.abort(new StorageError('ERR_FILE_TOO_LARGE', message))
+    stop(new StorageError('ERR_FILE_TOO_LARGE', `The file is larger than Multer's limit${own}.`))
   }
-  if (departure.aborted) onDeparture()
-  else departure.addEventListener('abort', onDeparture, { once: true })
+  const watching = departuresOf(req)
+  watching.add(onDeparture)
+  if (req.res?.closed) onDeparture()
   if ('truncated' in stream && stream.truncated === true) onLimit()
   else stream.once('limit', onLimit)
-  const release = () => {
-    departure.removeEventListener('abort', onDeparture)
+  return () => {
+    watching.delete(onDeparture)
     stream.off('limit', onLimit)
   }
-  return { signal: abort.signal, release }
 }
 
-function departureOf(req: Request): AbortSignal {
+function departuresOf(req: Request): Set<() => void> {
   const known = departures.get(req)
   if (known !== undefined) return known
-  const abort = new AbortController()
-  setMaxListeners(0, abort.signal)
-  // Every response closes at last, so the error is made only where an upload is still under way.
-  const leave = () => abort.abort('left')
-  if (req.res?.closed) leave()
-  else req.res?.once('close', leave)
-  departures.set(req, abort.signal)
-  return abort.signal
+  const watching = new Set<() => void>()
+  departures.set(req, watching)
+  req.res?.once('close', () => {
+    for (const onDeparture of watching) onDeparture()
+  })
+  return watching
 }

@@ -36,6 +36,8 @@ export interface IncomingFile {
   field?: string
   /** Ends the upload early; nothing of it stays. */
   signal?: AbortSignal
+  /** Begins to watch for what else ends the upload early, and gives the function that ends the watch. */
+  watch?: (stop: (reason: StorageError) => void) => () => void
   /** The longest pause of the sender, in seconds. Default: that of the storage's `uploads`. */
   idleTimeout?: number
   /** The longest upload in all, in seconds. Default: that of the storage's `uploads`. */
@@ -94,7 +96,7 @@ export async function receiveFile(
           progress,
         })
       : new WholeContent(source, incoming.size, progress)
-  const release = bound(stop, incoming.signal, deadline)
+  const release = bound(stop, incoming, deadline)
   try {
     const upload = { id, storage, disk, rules, incoming, content, signal: abort.signal, progress }
     return await store(upload)
@@ -145,6 +147,7 @@ async function put(
   const { storage, disk, incoming, content, signal, progress } = upload
   const body = await content.body()
   const size = isInMemory(body) ? content.size : content.total
+  const atMost = size ?? Math.min(maxSize, incoming.atMost ?? maxSize)
   try {
     return await putStaged({
       storage,
@@ -152,8 +155,8 @@ async function put(
       address,
       body,
       sizeOf: () => content.size,
-      atMost: size ?? Math.min(maxSize, incoming.atMost ?? maxSize),
-      options: { contentType: type, ...storedHeaders(disk, type, incoming.name), size, signal },
+      atMost,
+      options: { contentType: type, ...storedHeaders(disk, type, incoming.name), size, atMost, signal },
       onStored: () => progress?.tell('stored', content.size),
       onConfirmed: () => progress?.tell('confirmed', content.size),
     })
@@ -186,10 +189,10 @@ function firstCause(error: unknown, signal: AbortSignal): unknown {
   return signal.aborted ? abortError(signal) : error
 }
 
-/** Ends an upload by its signal and its deadline; gives the function that ends the watch. */
+/** Ends an upload by its signal, its watch and its deadline; gives the function that ends the watch. */
 function bound(
   stop: (reason: unknown) => void,
-  signal: AbortSignal | undefined,
+  { signal, watch }: IncomingFile,
   deadline: number,
 ): () => void {
   const onSignal = () => stop(signal?.reason)
@@ -199,8 +202,10 @@ function bound(
   )
   signal?.addEventListener('abort', onSignal, { once: true })
   if (signal?.aborted) onSignal()
+  const endWatch = watch?.(stop)
   return () => {
     clearTimeout(timer)
+    endWatch?.()
     signal?.removeEventListener('abort', onSignal)
   }
 }

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { throwIfAborted, untilAborted } from '../core/abort.js'
+import { throwIfAborted } from '../core/abort.js'
 import { isInMemory } from '../core/body.js'
 import type { Disk, StoredObject } from '../core/disk.js'
 import type { PutBody, PutOptions } from '../core/driver.js'
@@ -35,7 +35,7 @@ export interface StagedPut {
  *
  * @returns what the backend says of the object
  */
-export async function putStaged(upload: StagedPut): Promise<StoredObject> {
+export function putStaged(upload: StagedPut): Promise<StoredObject> {
   const { storage, disk, address, sizeOf, atMost, onStored, onConfirmed } = upload
   const { signal } = upload.options
   const staging = { atMost, signal, sizeOf, onStored, onConfirmed }
@@ -111,19 +111,28 @@ async function put(
  * A driver that hears an abort gives up and cleans up, which may take a few requests. One that never answers must not
  * keep the lease alive for ever: its line is left to run out, and its key is looked after then.
  */
-async function settledSoon<T>(putting: Promise<T>, signal: AbortSignal): Promise<T> {
-  const overdue = new AbortController()
-  let timer: NodeJS.Timeout | undefined
-  const onAbort = () => {
-    timer = setTimeout(() => overdue.abort(unheard()), CLEAN_UP_TIME)
-  }
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await untilAborted(putting, overdue.signal)
-  } finally {
-    clearTimeout(timer)
-    signal.removeEventListener('abort', onAbort)
-  }
+function settledSoon<T>(putting: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let timer: NodeJS.Timeout | undefined
+    const onAbort = () => {
+      timer = setTimeout(() => reject(unheard()), CLEAN_UP_TIME)
+    }
+    const release = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', onAbort)
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    putting.then(
+      stored => {
+        release()
+        resolve(stored)
+      },
+      error => {
+        release()
+        reject(error)
+      },
+    )
+  })
 }
 
 function unheard(): StorageError {

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { crc32 } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { bytesOf } from '../../src/core/block.js'
+import { type Block, bytesOf } from '../../src/core/block.js'
 import { BlockMemory } from '../../src/core/block-memory.js'
-import { type BlockOptions, blocksOf } from '../../src/core/body-blocks.js'
+import { type BlockOptions, blocksOf, wholeBlockOf } from '../../src/core/body-blocks.js'
 import { UploadMemory } from '../../src/core/upload-memory.js'
 
 const BLOCK = 100
@@ -96,5 +96,72 @@ describe('a body in blocks', () => {
       memory.giveBack(block)
     }
     expect((await memory.take()).buffer).not.toBe(bytes.buffer)
+  })
+
+  it.each([101, 199, 200])('of %i bytes that has at most two blocks comes as one', async size => {
+    const bytes = randomBytes(size)
+    for (const chunk of [1, 30, 100, 400]) {
+      const memory = memoryOf()
+      const options = { memory, atMost: 2 * BLOCK, checksum: 'crc32' } as const
+      const blocks: Block[] = []
+      for await (const block of blocksOf(inChunks(bytes, chunk), options)) blocks.push(block)
+      expect(blocks).toMatchObject([{ length: size, isLast: true, crc32: crc32(bytes) }])
+      expect(bytesOf(blocks[0]!).equals(bytes)).toBe(true)
+      memory.giveBack(blocks[0]!)
+      const [one, two] = [memory.tryTake(), memory.tryTake()]
+      expect(new Set(blocks[0]!.chunks.map(({ buffer }) => buffer))).toEqual(
+        new Set([one?.buffer, two?.buffer]),
+      )
+      memory.end()
+    }
+  })
+
+  it('that may be larger than two blocks, or is larger than was said, comes in several', async () => {
+    const bytes = randomBytes(450)
+    for (const atMost of [undefined, 450, 200]) {
+      const memory = memoryOf()
+      const parts: Buffer[] = []
+      for await (const block of blocksOf(inChunks(bytes, 30), { memory, atMost })) {
+        parts.push(Buffer.from(bytesOf(block)))
+        memory.giveBack(block)
+      }
+      expect(parts.map(part => part.length)).toEqual(
+        atMost === 200 ? [200, 200, 50] : [100, 100, 100, 100, 50],
+      )
+      expect(Buffer.concat(parts).equals(bytes)).toBe(true)
+    }
+  })
+
+  it('waits for no second block while it holds the first', async () => {
+    const memory = new BlockMemory(new UploadMemory(BLOCK), BLOCK)
+    const blocks = blocksOf(inChunks(randomBytes(150), 30), { memory, atMost: 2 * BLOCK })
+    const first = (await blocks.next()).value
+    expect(first).toMatchObject({ length: 100, isLast: false })
+    memory.giveBack(first!)
+    expect((await blocks.next()).value).toMatchObject({ length: 50, isLast: true })
+  })
+})
+
+describe('a body that is in memory', () => {
+  const bytes = randomBytes(90)
+
+  it('is one block of the same memory, in one piece or in several', () => {
+    for (const body of [bytes, [bytes.subarray(0, 40), Buffer.alloc(0), bytes.subarray(40)]]) {
+      const block = wholeBlockOf(body, BLOCK, { size: 90, checksum: 'crc32' })
+      expect(block).toMatchObject({ length: 90, isLast: true, crc32: crc32(bytes) })
+      expect(bytesOf(block!).equals(bytes)).toBe(true)
+      for (const { buffer } of block!.chunks) expect(buffer).toBe(bytes.buffer)
+    }
+    expect(wholeBlockOf(Buffer.alloc(0), BLOCK, {})).toEqual({ chunks: [], length: 0, isLast: true })
+  })
+
+  it('is cut where it does not fit into one block, as a stream is', () => {
+    expect(wholeBlockOf(randomBytes(101), BLOCK, {})).toBeUndefined()
+    expect(wholeBlockOf(inChunks(bytes, 30), BLOCK, {})).toBeUndefined()
+  })
+
+  it('that is not as long as promised is refused', () => {
+    const refusal = { code: 'ERR_UPLOAD_ABORTED', message: expect.stringContaining('91 bytes were promised') }
+    expect(() => wholeBlockOf(bytes, BLOCK, { size: 91 })).toThrow(expect.objectContaining(refusal))
   })
 })

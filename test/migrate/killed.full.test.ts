@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
@@ -20,7 +21,7 @@ function startRunner(address: Address, options: object = {}): ChildProcess {
 }
 
 async function reportOf(runner: ChildProcess): Promise<MigrationReport> {
-  return JSON.parse(await text(runner.stdout ?? []))
+  return JSON.parse(await text(runner.stdout as Readable))
 }
 
 describeWithPostgres('a move', () => {

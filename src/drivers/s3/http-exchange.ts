@@ -47,7 +47,7 @@ export function exchange(to: Destination, request: HttpRequest, signal: AbortSig
     const { method, path, headers, chunks, idleTimeout } = request
     const { protocol, hostname, port, agent } = to
     const send = protocol === 'https:' ? secureRequest : plainRequest
-    const req = send({ protocol, hostname, port, agent, method, path, headers })
+    const req = send({ protocol, hostname, port, agent, method, path, headers, timeout: idleTimeout })
     const onAbort = () => req.destroy(signal.reason)
     const end = (answer: HttpAnswer) => {
       signal.removeEventListener('abort', onAbort)
@@ -58,41 +58,45 @@ export function exchange(to: Destination, request: HttpRequest, signal: AbortSig
       reject(error)
       req.destroy()
     }
+    const succeed = (answer: HttpAnswer) => {
+      if (req.writableFinished) return end(answer)
+      // Who has not read the body cannot have stored it. A portal or a proxy may say so all the same.
+      if (answer.status < 300) return fail(tooEarly())
+      // A server that refuses early reads no further: the rest of the body would block this connection.
+      end(answer)
+      req.destroy()
+    }
     signal.addEventListener('abort', onAbort, { once: true })
     req.on('error', fail)
-    req.setTimeout(idleTimeout, () => fail(noProgress()))
+    req.on('timeout', () => fail(noProgress()))
     req.on('upgrade', (_response, socket) => {
       socket.destroy() // node says nothing more of it
       fail(new Error('The server wants to speak another protocol.'))
     })
-    req.on('response', response => {
-      readAnswer(response).then(answer => {
-        if (req.writableFinished) return end(answer)
-        // Who has not read the body cannot have stored it. A portal or a proxy may say so all the same.
-        if (answer.status < 300) return fail(tooEarly())
-        // A server that refuses early reads no further: the rest of the body would block this connection.
-        end(answer)
-        req.destroy()
-      }, fail)
-    })
+    req.on('response', response => readAnswer(response, succeed, fail))
     // In one go: node hands the headers and all chunks to the kernel together, without copying them.
     for (const chunk of chunks) req.write(chunk)
     req.end()
   })
 }
 
-function readAnswer(response: IncomingMessage): Promise<HttpAnswer> {
-  return new Promise((resolve, reject) => {
-    const { statusCode: status = 0, headers } = response
-    let body = ''
-    response.setEncoding('utf8')
-    response.on('data', (text: string) => {
-      body += text
-      if (body.length > MAX_ANSWER) response.destroy(new Error('The answer is too long for S3.'))
-    })
-    response.on('error', reject)
-    response.on('end', () => resolve({ status, headers, body }))
+function readAnswer(
+  response: IncomingMessage,
+  succeed: (answer: HttpAnswer) => void,
+  fail: (error: unknown) => void,
+): void {
+  const { statusCode: status = 0, headers } = response
+  const chunks: Buffer[] = []
+  let length = 0
+  response.on('data', (chunk: Buffer) => {
+    chunks.push(chunk)
+    length += chunk.length
+    if (length > MAX_ANSWER) response.destroy(new Error('The answer is too long for S3.'))
   })
+  response.on('error', fail)
+  response.on('end', () =>
+    succeed({ status, headers, body: length === 0 ? '' : Buffer.concat(chunks).toString() }),
+  )
 }
 
 function noProgress(): Error {

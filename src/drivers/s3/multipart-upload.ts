@@ -73,7 +73,7 @@ export class MultipartUpload {
   }
 
   async #create(): Promise<string> {
-    const { signal } = this.#target
+    const { signal } = this.#stop
     const created = this.#sender.createUpload(this.#target, () => {
       this.#mayHaveUnknown = true
     })

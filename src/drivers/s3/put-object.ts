@@ -1,8 +1,7 @@
 import { abortError } from '../../core/abort.js'
 import type { Block } from '../../core/block.js'
 import { BlockMemory } from '../../core/block-memory.js'
-import { endBody, takeBody } from '../../core/body.js'
-import { blocksOf } from '../../core/body-blocks.js'
+import { blocksOf, wholeBlockOf } from '../../core/body-blocks.js'
 import type { PutBody, PutOptions, PutResult } from '../../core/driver.js'
 import { MultipartUpload } from './multipart-upload.js'
 import { MAX_PARTS } from './options.js'
@@ -28,43 +27,51 @@ export async function putObject(
   body: PutBody,
   options: PutOptions,
 ): Promise<PutResult> {
-  takeBody(body)
-  const { calls } = tools
+  const { calls, sender } = tools
+  const blockSize = partSizeFor(calls.limits.partSize, options.size)
+  const { size, signal } = options
+  const whole = wholeBlockOf(body, blockSize, { size, checksum: sender.checksum })
+  if (whole === undefined) return putStream(tools, key, body, options, blockSize)
+  return putWhole(sender, new UploadTarget(calls, key, options, signal), whole)
+}
+
+async function putStream(
+  { calls, sender }: UploadTools,
+  key: string,
+  body: PutBody,
+  options: PutOptions,
+  blockSize: number,
+): Promise<PutResult> {
   const stop = new AbortController()
   const onAbort = () => stop.abort(abortError(options.signal, { operation: 'put', key }))
   options.signal?.addEventListener('abort', onAbort, { once: true })
   if (options.signal?.aborted) onAbort()
-  const blockSize = partSizeFor(calls.limits.partSize, options.size)
-  const blocks = new BlockMemory(calls.limits.memory, blockSize, stop.signal)
+  const memory = new BlockMemory(calls.limits.memory, blockSize, stop.signal)
   try {
     stop.signal.throwIfAborted()
-    return await send(tools, new UploadTarget(calls, key, options, stop.signal), body, stop, blocks)
+    const target = new UploadTarget(calls, key, options, stop.signal)
+    const { size, atMost } = options
+    const reading = { size, atMost, signal: stop.signal, memory, checksum: sender.checksum }
+    const blocks = blocksOf(body, reading)
+    const first = (await blocks.next()).value ?? NOTHING
+    if (!first.isLast) return await new MultipartUpload(target, sender, stop, memory).run(first, blocks)
+    const stored = await putWhole(sender, target, first)
+    memory.giveBack(first)
+    return stored
   } catch (error) {
     throw stop.signal.aborted ? stop.signal.reason : error
   } finally {
     options.signal?.removeEventListener('abort', onAbort)
-    endBody(body)
-    blocks.end()
+    memory.end()
   }
 }
 
-async function send(
-  { sender }: UploadTools,
-  target: UploadTarget,
-  body: PutBody,
-  stop: AbortController,
-  memory: BlockMemory,
-): Promise<PutResult> {
-  const { checksum } = sender
-  const blocks = blocksOf(body, { size: target.options.size, signal: stop.signal, memory, checksum })
-  const first = (await blocks.next()).value ?? NOTHING
-  if (!first.isLast) return new MultipartUpload(target, sender, stop, memory).run(first, blocks)
+async function putWhole(sender: Sender, target: UploadTarget, block: Block): Promise<PutResult> {
   try {
-    const stored = await sender.putObject(target, first)
-    memory.giveBack(first)
-    return { size: first.length, ...stored }
+    const { etag, version } = await sender.putObject(target, block)
+    return { size: block.length, etag, version }
   } catch (error) {
-    return target.settle(error, first.length)
+    return target.settle(error, block.length)
   }
 }
 

@@ -56,10 +56,8 @@ export class S3Calls {
   }
 
   /** The same for what `send` sends by itself, to the address of {@link home}. */
-  async runDirect<T>(call: BackendCall, send: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const answer = await this.#direct.run(call, signal => this.#following(() => send(signal)))
-    this.#bucketSeen = true
-    return answer
+  runDirect<T>(call: BackendCall, send: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return this.#direct.run(call, signal => this.#following(() => send(signal)))
   }
 
   /** Milliseconds for one try of a call. */
@@ -93,7 +91,9 @@ export class S3Calls {
   async #following<T>(send: () => Promise<T>): Promise<T> {
     const before = this.home.version
     try {
-      return await send()
+      const answer = await send()
+      this.#bucketSeen = true
+      return answer
     } catch (error) {
       const region = regionOf(error)
       if (region === undefined) throw error

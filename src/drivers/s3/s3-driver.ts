@@ -93,7 +93,8 @@ export class S3Driver implements Driver {
     takeBody(body)
     try {
       assertObjectKey(key)
-      return await putObject(await this.#uploadTools(options.signal), key, body, options)
+      const tools = this.#tools ?? (await this.#uploadTools(options.signal))
+      return await putObject(tools, key, body, options)
     } finally {
       endBody(body)
     }
@@ -221,10 +222,8 @@ export class S3Driver implements Driver {
   }
 
   async #uploadTools(signal: AbortSignal | undefined): Promise<UploadTools> {
-    if (this.#tools === undefined) {
-      const ready = this.ready()
-      await (signal === undefined ? ready : untilAborted(ready, signal))
-    }
+    const ready = this.ready()
+    await (signal === undefined ? ready : untilAborted(ready, signal))
     if (this.#tools !== undefined) return this.#tools
     throw new StorageError('ERR_NOT_READY', 'The driver was closed while it got ready.', { operation: 'put' })
   }

@@ -69,7 +69,9 @@ export class SignedRequests {
 
   async #send(request: ObjectRequest, idleTimeout: number, signal: AbortSignal): Promise<HttpAnswer> {
     const { method, key, query = '', body = NOTHING } = request
-    const { address, signer, destination } = this.#lineFor(await this.#credentials.fresh())
+    const { address, signer, destination } = this.#lineFor(
+      this.#credentials.haveExpired ? await this.#credentials.fresh() : this.#credentials.current(),
+    )
     const path = address.pathPrefix + encodeKey(key)
     const length = method === 'HEAD' ? undefined : `${body.length}`
     const headers = signer.sign(

@@ -22,10 +22,10 @@ export class UploadTarget {
   readonly key: string
   readonly options: PutOptions
   /** Ends the upload: the caller's abort, or a part that failed. */
-  readonly signal: AbortSignal
+  readonly signal: AbortSignal | undefined
   readonly #mark = randomUUID()
 
-  constructor(calls: S3Calls, key: string, options: PutOptions, signal: AbortSignal) {
+  constructor(calls: S3Calls, key: string, options: PutOptions, signal: AbortSignal | undefined) {
     this.calls = calls
     this.key = key
     this.options = options
@@ -80,7 +80,7 @@ export class UploadTarget {
       key: this.key,
       look: inquiry => this.#head(inquiry),
       isOwn: ({ Metadata }) => Metadata?.[MARK] === this.#mark,
-      isWanted: () => !this.signal.aborted,
+      isWanted: () => !this.signal?.aborted,
       remove: (object, inquiry) => this.#remove(object, inquiry),
     })
     return { size, etag: found.ETag, version: found.VersionId }

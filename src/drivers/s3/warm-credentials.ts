@@ -55,10 +55,14 @@ export class WarmCredentials {
     return this.#current
   }
 
+  get haveExpired(): boolean {
+    const { expiration } = this.#current ?? {}
+    return expiration !== undefined && expiration.getTime() <= Date.now()
+  }
+
   /** The same, but after asking for new ones where they expired: a machine that slept has missed its refresh. */
   async fresh(): Promise<ExpiringCredentials> {
-    const { expiration } = this.#current ?? {}
-    if (expiration !== undefined && expiration.getTime() <= Date.now()) await this.#refresh()
+    if (this.haveExpired) await this.#refresh()
     return this.current()
   }
 

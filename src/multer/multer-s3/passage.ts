@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { Request } from 'express'
-import { abortError } from '../../core/abort.js'
 import { assertFileName } from '../../core/file-name.js'
 import { newFileKey } from '../../core/key.js'
 import { maxSizeFor } from '../../core/max-size.js'
@@ -76,7 +75,7 @@ export async function openPassage(
 }
 
 function watched(storage: Storage, rules: ResolvedRules, req: Request, { stream }: Express.Multer.File) {
-  const { signal, release } = watchForEnd(req, stream, rules)
+  const abort = new AbortController()
   const { idleTimeout } = storage.uploads
   // A failure of its own reaches multer-s3 by the body.
   const content = new StreamedContent(stream, {
@@ -85,14 +84,14 @@ function watched(storage: Storage, rules: ResolvedRules, req: Request, { stream 
     onFailure: () => {},
     progress: undefined,
   })
-  const onAbort = () => content.fail(abortError(signal))
-  if (signal.aborted) onAbort()
-  else signal.addEventListener('abort', onAbort, { once: true })
+  const release = watchForEnd(req, stream, rules, reason => {
+    abort.abort(reason)
+    content.fail(reason)
+  })
   return {
     content,
-    signal,
+    signal: abort.signal,
     release: () => {
-      signal.removeEventListener('abort', onAbort)
       release()
       content.release()
       stream.resume() // Multer waits for its end
