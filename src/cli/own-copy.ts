@@ -50,7 +50,9 @@ export function runOtherCopy(
 function loaderOf(file: string, message: string): NodeJS.Require {
   const require = createRequire(file)
   try {
-    return createRequire(path.join(path.dirname(require.resolve('tenant-files/package.json')), 'dist', 'cli'))
+    const home = path.dirname(require.resolve('tenant-files/package.json'))
+    // By the path of a file in the folder that names are relative to.
+    return createRequire(path.join(home, 'dist', 'here.js'))
   } catch (cause) {
     throw new Misuse(`${message} ${ADVICE}`, { cause })
   }
