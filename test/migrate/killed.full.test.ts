@@ -1,6 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
@@ -14,14 +13,14 @@ import { type Address, movingTown, Traffic } from './traffic.js'
 const ROWS = 2000
 const PROGRAM = fileURLToPath(new URL('./runner.mjs', import.meta.url))
 
-function startRunner(address: Address, options: object = {}): ChildProcess {
+function startRunner(address: Address, options: object = {}) {
   return spawn(process.execPath, [PROGRAM, JSON.stringify({ address, ...options })], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
 }
 
-async function reportOf(runner: ChildProcess): Promise<MigrationReport> {
-  return JSON.parse(await text(runner.stdout as Readable))
+async function reportOf(runner: ReturnType<typeof startRunner>): Promise<MigrationReport> {
+  return JSON.parse(await text(runner.stdout))
 }
 
 describeWithPostgres('a move', () => {
