@@ -57,8 +57,15 @@ export async function moveBytes(
     })
     // What lies there already may be what an earlier try left.
     const facts = stored === undefined ? await factsAt(disk, file, context) : tap.facts()
-    if (isKnown) assertSame(file, facts)
-    if (stored === undefined || verify === 'read-back') await assertCopied(disk, target, facts, context)
+    try {
+      if (isKnown) assertSame(file, facts)
+      if (stored === undefined) await assertCopied(disk, target, facts, context, stranger)
+      else if (verify === 'read-back') await assertCopied(disk, target, facts, context, damaged)
+    } catch (error) {
+      // We made it just now, and it would be in the way of the next try. Where this fails, its lease ends it.
+      if (stored !== undefined) await disk.delete(target, { signal }).catch(() => {})
+      throw error
+    }
     const { name, encoding, storedSize, scan } = file
     const { version } = stored ?? {}
     const size = isKnown ? file.size : facts.size
@@ -157,7 +164,8 @@ class Tap {
 
 async function factsAt(disk: Disk, address: FileAddress, context: MoveContext): Promise<Facts> {
   const { body } = await disk.get(address, { signal: context.signal })
-  const tap = new Tap(context)
+  // Two objects are compared by their bytes, however little is asked of a copy.
+  const tap = new Tap({ ...context, verify: 'sha256' })
   await tap.drain(body)
   return tap.facts()
 }
@@ -167,13 +175,21 @@ async function assertCopied(
   target: FileAddress,
   facts: Facts,
   context: MoveContext,
+  otherwise: () => StorageError,
 ): Promise<void> {
   const copy = await factsAt(disk, target, context)
-  if (copy.size === facts.size && copy.sha256 === facts.sha256) return
-  throw new StorageError(
+  if (copy.size !== facts.size || copy.sha256 !== facts.sha256) throw otherwise()
+}
+
+function stranger(): StorageError {
+  return new StorageError(
     'ERR_FILE_EXISTS',
     'Other bytes lie at the new place of this file. Nothing was overwritten.',
   )
+}
+
+function damaged(): StorageError {
+  return new StorageError('ERR_BACKEND', 'The copy holds other bytes than were sent to it.')
 }
 
 /** A row tells of the file; where that is kept encoded, its bytes are others. */

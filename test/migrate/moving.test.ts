@@ -84,6 +84,30 @@ describeOnDatabases('migrateFiles', fresh => {
     expect(await linesOf(dataSource)).toEqual({ 'new attached': 1, 'old kept': 1, 'old attached': 1 })
   })
 
+  it('takes nothing for its own that is only as long, whatever verify says', async () => {
+    const { backends, dataSource } = await town(fresh, 1)
+    const [{ key }] = (await textsOf(dataSource)).map(text => JSON.parse(text))
+    await backends.new.put(`media/acme/${key}`, Buffer.from('parcel X'), { contentType: 'text/plain' })
+    expect(await migrateFiles({ dataSource, entity: Parcel, to: 'new', verify: 'size' })).toMatchObject({
+      ...{ moved: 0, failures: [{ code: 'ERR_FILE_EXISTS' }] },
+    })
+  })
+
+  it('moves a file whose bytes had been changed as soon as they are restored', async () => {
+    const { backends, dataSource } = await town(fresh, 1)
+    const [{ key }] = (await textsOf(dataSource)).map(text => JSON.parse(text))
+    const put = async (body: string) => {
+      await backends.old.delete(`media/acme/${key}`)
+      await backends.old.put(`media/acme/${key}`, Buffer.from(body), { contentType: 'text/plain' })
+    }
+    await put('parcel X')
+    const move = () => migrateFiles({ dataSource, entity: Parcel, to: 'new' })
+    expect(await move()).toMatchObject({ moved: 0, failures: [{ code: 'ERR_FILE_CHANGED' }] })
+    expect(await keysIn(backends.new.list(''))).toEqual([])
+    await put('parcel 0')
+    expect(await move()).toMatchObject({ moved: 1, failed: 0 })
+  })
+
   it('gives each of two old rows that share a file a copy of its own', async () => {
     const { dataSource, parcels } = await town(fresh, 1)
     const [text] = await textsOf(dataSource)
