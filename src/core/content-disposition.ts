@@ -23,6 +23,23 @@ export function contentDisposition(disposition: Disposition, name: string): stri
   return `${disposition}; filename="${ascii}"; filename*=UTF-8''${encodeExtended(name)}`
 }
 
+/**
+ * S3 takes 2 KB of headers with an object, all together ("Working with object metadata", Amazon S3 User Guide). A name of
+ * 255 characters in Chinese would take more by itself.
+ */
+const MAX_STORED = 1_500
+
+/** The same, to be stored with an object: of a name that is too long for that, the end before its extension is left out. */
+export function storedDisposition(disposition: Disposition, name: string): string {
+  const extension = /\.[^.]{1,10}$/.exec(name)?.[0] ?? ''
+  let stem = name.slice(0, name.length - extension.length)
+  for (;;) {
+    const header = contentDisposition(disposition, stem + extension)
+    if (header.length <= MAX_STORED) return header
+    stem = stem.slice(0, -8).replace(/[\ud800-\udbff]$/, '') // no half of a pair
+  }
+}
+
 function encodeExtended(name: string): string {
   return encodeURIComponent(name.toWellFormed()).replace(NOT_ATTR_CHAR, percent)
 }

@@ -1,4 +1,4 @@
-import { contentDisposition } from '../core/content-disposition.js'
+import { storedDisposition } from '../core/content-disposition.js'
 import type { Disk } from '../core/disk.js'
 import { isActiveType } from '../core/media-type.js'
 
@@ -14,7 +14,7 @@ export function storedHeaders(
   const isPublic = disk.options.visibility === 'public'
   if (!isPublic && !isActiveType(type)) return {}
   return {
-    contentDisposition: contentDisposition(isActiveType(type) ? 'attachment' : 'inline', name),
+    contentDisposition: storedDisposition(isActiveType(type) ? 'attachment' : 'inline', name),
     cacheControl: isPublic ? (disk.options.cacheControl ?? FOR_EVER) : undefined,
   }
 }

@@ -1,7 +1,7 @@
 import { parse } from 'content-disposition'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { contentDisposition } from '../../src/core/content-disposition.js'
+import { contentDisposition, storedDisposition } from '../../src/core/content-disposition.js'
 import { assertFileName } from '../../src/core/file-name.js'
 import { thrownCode } from './errors-of.js'
 
@@ -144,5 +144,28 @@ describe('Content-Disposition', () => {
       }),
       { numRuns: 1000 },
     )
+  })
+})
+
+describe('a disposition that is stored with an object', () => {
+  it('is the same for all names but very long ones', () => {
+    for (const name of ['invoice 7.pdf', 'Prüfung 报告.pdf', `${'a'.repeat(251)}.pdf`])
+      expect(storedDisposition('inline', name)).toBe(contentDisposition('inline', name))
+  })
+
+  it('fits into what S3 takes, and keeps the extension and whole characters', () => {
+    for (const stem of [
+      '报'.repeat(251),
+      '😀'.repeat(125),
+      `a${'😀'.repeat(125)}`,
+      '.'.repeat(20) + '報'.repeat(231),
+    ]) {
+      const header = storedDisposition('attachment', `${stem}.pdf`)
+      const { filename = '' } = parse(header).parameters
+      expect(header.length).toBeLessThanOrEqual(1_500)
+      expect(filename.endsWith('.pdf')).toBe(true)
+      expect(stem.startsWith(filename.slice(0, -4))).toBe(true)
+      expect(filename.length).toBeGreaterThan(100)
+    }
   })
 })

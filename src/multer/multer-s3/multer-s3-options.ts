@@ -1,5 +1,5 @@
 import type { Request } from 'express'
-import { contentDisposition } from '../../core/content-disposition.js'
+import { storedDisposition } from '../../core/content-disposition.js'
 import type { DiskOptions } from '../../core/disk-options.js'
 import type { DriverCapabilities, KeepOptions } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
@@ -76,7 +76,7 @@ export function multerS3Options(storage: Storage, rules: FileRules | FieldRules)
     key: each(({ objectKey }) => [objectKey]),
     contentType: each(({ type, body }) => [type, body]),
     contentDisposition: each(({ type, name }) => [
-      contentDisposition(isActiveType(type) ? 'attachment' : 'inline', name),
+      storedDisposition(isActiveType(type) ? 'attachment' : 'inline', name),
     ]),
     cacheControl: each(passage => [cacheControlOf(diskOf(passage))]),
     acl: (_req, _file, callback) => callback(null, undefined),
