@@ -6,6 +6,8 @@ import type { ConflictInserts } from './conflict-inserts.js'
 import { isAnswer, isDeadlock } from './database-errors.js'
 import type { Dialect } from './dialect.js'
 import { fileTextsIn, withoutFileTexts } from './file-text.js'
+import type { LineKey } from './ledger-sql.js'
+import { inOwnTransaction } from './own-transaction.js'
 import { type Rollbacks, rolledBack } from './rollbacks.js'
 
 /** What a hook knows of a text that a statement is about to write. */
@@ -17,6 +19,8 @@ export interface Announcement {
 /** Sends a statement with the parameters as the database takes them. */
 type Send = () => Promise<unknown>
 
+const BEGIN = /^\s*(BEGIN|START\s+TRANSACTION)\b/i
+const END = /^\s*(COMMIT|END|ROLLBACK(?!\s+((WORK|TRANSACTION)\s+)?TO\b))\b/i
 // On SQLite they would pile up: it has one query runner for all time. A statement comes at once or never.
 const MAX_ANNOUNCED = 1000
 
@@ -24,8 +28,9 @@ const MAX_ANNOUNCED = 1000
  * Claims the files of a statement right before it is sent, on its own connection. No way of TypeORM to write a
  * row passes this by, also none that calls no hooks; so no row gets a file that is not its own.
  *
- * Outside of a transaction a claim is given back when its statement fails. Nothing is given back where the outcome
- * is unknown, as when the connection broke: the row may be there.
+ * Where no transaction is active, claim and statement get their own: a process that died between them would leave a
+ * file that nobody deletes. SQLite has one connection for all, so there the claim is given back when the statement
+ * fails. Nothing is given back where the outcome is unknown, as when the connection broke: the row may be there.
  */
 export class StatementClaims {
   readonly #claims: Claims
@@ -33,6 +38,8 @@ export class StatementClaims {
   readonly #dialect: Dialect
   readonly #rollbacks: Rollbacks
   readonly #watched = new WeakSet<QueryRunner>()
+  /** Those in a transaction, also in one that was begun by SQL and of which TypeORM does not know. */
+  readonly #inTransaction = new WeakSet<QueryRunner>()
   readonly #announced = new WeakMap<QueryRunner, Map<string, Announcement & { stands: () => boolean }>>()
 
   constructor(claims: Claims, conflicts: ConflictInserts, dialect: Dialect, rollbacks: Rollbacks) {
@@ -63,6 +70,8 @@ export class StatementClaims {
           if (!this.#dialect.ownPool) await setImmediate()
           this.#rollbacks.note(runner)
         }
+        if (BEGIN.test(sql)) this.#inTransaction.add(runner)
+        else if (END.test(sql)) this.#inTransaction.delete(runner)
         const send = () => query(sql, withoutFileTexts(parameters), ...rest)
         const insertions = this.#conflicts.in(runner, sql)
         if (insertions.length === 0) return this.#run(runner, parameters, send)
@@ -81,15 +90,29 @@ export class StatementClaims {
   ): Promise<unknown> {
     const files = this.#toClaim(runner, parameters).filter(needsClaim)
     if (files.length === 0) return send()
-    const stands = this.#rollbacks.watch(runner)
-    const keys = await this.#claims.claim(runner, files)
-    if (!stands()) throw rolledBack()
+    if (!this.#dialect.ownPool || this.#inTransaction.has(runner)) return this.#claimFor(runner, files, send)
+    const work = async () => {
+      await this.#claim(runner, files)
+      return send()
+    }
+    return inOwnTransaction(runner, work, isDeadlock)
+  }
+
+  async #claimFor(runner: QueryRunner, files: readonly StoredFile[], send: Send): Promise<unknown> {
+    const keys = await this.#claim(runner, files)
     try {
       return await send()
     } catch (error) {
       if (this.#isUndone(runner, error)) await this.#claims.giveBack(runner, keys)
       throw error
     }
+  }
+
+  async #claim(runner: QueryRunner, files: readonly StoredFile[]): Promise<LineKey[]> {
+    const stands = this.#rollbacks.watch(runner)
+    const keys = await this.#claims.claim(runner, files)
+    if (!stands()) throw rolledBack()
+    return keys
   }
 
   /** @throws ERR_FILE_STALE behind a ROLLBACK: the row would not share its fate */
