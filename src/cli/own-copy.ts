@@ -3,6 +3,7 @@ import path from 'node:path'
 import { Storage } from '../core/storage.js'
 import type { CliConfig } from './config.js'
 import { type ExitCode, Misuse } from './exit-code.js'
+import type * as Program from './program.js'
 import type { CliSurroundings } from './workplace.js'
 
 const ADVICE = 'Run the one in its node_modules.'
@@ -38,7 +39,7 @@ export function runOtherCopy(
 ): Promise<ExitCode> {
   if (surroundings.isOtherCopy) throw new Misuse(`${message} ${ADVICE}`)
   const load = loaderOf(file, message)
-  const program: typeof import('./program.js') = load('./cli/program.js')
+  const program: typeof Program = load('./cli/program.js')
   return program.runCli(args, {
     ...surroundings,
     rooms: { typeorm: async () => load('./typeorm/index.js') },
