@@ -221,7 +221,8 @@ export class Disk {
   async ready(): Promise<void> {
     const backend = this.#context.writeTo(this.#access.owner())
     await this.#context.backends.open(backend)
-    await this.#context.environment?.assertOurs(backend)
+    const { environment } = this.#context
+    if (environment !== undefined) await environment.assertOurs(backend)
   }
 
   /** Gets ready to make URLs; `storage.ready()` calls it. @throws ERR_CONFIG for a CDN that its backend cannot stand behind */
@@ -240,9 +241,9 @@ export class Disk {
   }
 
   async #driverToWrite(address: FileAddress): Promise<Driver> {
-    const { environment } = this.#context
+    const { backends, environment } = this.#context
     if (environment !== undefined) await environment.assertOurs(address.backend)
-    return this.#driver(address)
+    return scopeDriver(await backends.open(address.backend), this.#access.prefix(address.tenant))
   }
 
   /**

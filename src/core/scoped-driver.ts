@@ -43,7 +43,8 @@ export function scopeDriver(driver: Driver, prefix: string): Driver {
     bucket: driver.bucket,
     ready: () => driver.ready(),
     put: async (key: string, body: PutBody, options: PutOptions) =>
-      driver.put(insideFor(body, key), body, options),
+      // Waited for: to return a promise from an async function takes three more of them.
+      await driver.put(insideFor(body, key), body, options),
     get: async (key: string, options?: GetOptions) => driver.get(inside(key), options),
     head: async (key: string, options?: OperationOptions) => driver.head(inside(key), options),
     delete: async (key: string, options?: OperationOptions) => driver.delete(inside(key), options),

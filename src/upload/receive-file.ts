@@ -134,6 +134,7 @@ async function store(upload: Upload): Promise<StoredFile> {
 /** Opens what is needed before the first byte, and gives the limit in bytes. */
 async function prepare({ storage, disk, rules, incoming, signal }: Upload): Promise<number> {
   await disk.ready()
+  if (typeof rules.maxSize === 'number') return rules.maxSize
   const of = { tenant: tryGetTenant() ?? null, field: rules.field ?? incoming.field }
   return maxSizeFor(rules.maxSize, of, { timeout: storage.uploads.maxSizeTimeout, signal })
 }

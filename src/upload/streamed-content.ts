@@ -79,14 +79,14 @@ export class StreamedContent implements Content {
   }
 
   async head(length: number): Promise<Buffer> {
-    await this.#until(length)
+    if (this.#mustWaitFor(length)) await this.#until(length)
     const [first] = this.#pieces
     const isEnough = first !== undefined && (first.length >= length || this.#pieces.length === 1)
     return isEnough ? first.subarray(0, length) : joined(this.#pieces, length)
   }
 
   async body(): Promise<PutBody> {
-    await this.#until(IN_ONE_PIECE)
+    if (this.#mustWaitFor(IN_ONE_PIECE)) await this.#until(IN_ONE_PIECE)
     if (!this.#hasEnded) return this.#stream()
     const sum = createHash('sha256')
     for (const piece of this.#pieces) sum.update(piece)
@@ -115,11 +115,15 @@ export class StreamedContent implements Content {
     this.#body?.destroy()
   }
 
-  /** Waits for so many bytes, or for the end. */
-  async #until(length: number): Promise<void> {
+  /** @throws what the upload failed by */
+  #mustWaitFor(length: number): boolean {
     if (this.#reason !== undefined) throw this.#reason
-    if (this.#hasEnded || this.#size >= length) return
-    await new Promise<void>((resolve, reject) => {
+    return !this.#hasEnded && this.#size < length
+  }
+
+  /** Waits for so many bytes, or for the end. */
+  #until(length: number): Promise<void> {
+    return new Promise((resolve, reject) => {
       this.#waiter = { length, resolve, reject }
     })
   }

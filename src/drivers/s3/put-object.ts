@@ -15,6 +15,12 @@ export interface UploadTools {
   readonly sender: Sender
 }
 
+/**
+ * The largest stream that is stored in one request though it is longer than a part. It is sent again as a whole where
+ * the request fails, so no more than two parts of the usual size.
+ */
+const JOINED_PARTS = 16 * 1024 * 1024
+
 const NOTHING: Block = { chunks: [], length: 0, isLast: true }
 
 /**
@@ -31,8 +37,8 @@ export async function putObject(
   const blockSize = partSizeFor(calls.limits.partSize, options.size)
   const { size, signal } = options
   const whole = wholeBlockOf(body, blockSize, { size, checksum: sender.checksum })
-  if (whole === undefined) return putStream(tools, key, body, options, blockSize)
-  return putWhole(sender, new UploadTarget(calls, key, options, signal), whole)
+  if (whole === undefined) return await putStream(tools, key, body, options, blockSize)
+  return await putWhole(sender, new UploadTarget(calls, key, options, signal), whole)
 }
 
 async function putStream(
@@ -50,8 +56,9 @@ async function putStream(
   try {
     stop.signal.throwIfAborted()
     const target = new UploadTarget(calls, key, options, stop.signal)
-    const { size, atMost } = options
-    const reading = { size, atMost, signal: stop.signal, memory, checksum: sender.checksum }
+    const { size, atMost = Number.POSITIVE_INFINITY } = options
+    const bound = atMost <= JOINED_PARTS ? atMost : undefined
+    const reading = { size, atMost: bound, signal: stop.signal, memory, checksum: sender.checksum }
     const blocks = blocksOf(body, reading)
     const first = (await blocks.next()).value ?? NOTHING
     if (!first.isLast) return await new MultipartUpload(target, sender, stop, memory).run(first, blocks)
@@ -71,7 +78,7 @@ async function putWhole(sender: Sender, target: UploadTarget, block: Block): Pro
     const { etag, version } = await sender.putObject(target, block)
     return { size: block.length, etag, version }
   } catch (error) {
-    return target.settle(error, block.length)
+    return await target.settle(error, block.length)
   }
 }
 

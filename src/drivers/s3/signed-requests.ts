@@ -58,20 +58,20 @@ export class SignedRequests {
         ...call,
         bytes: Math.min(request.body?.length ?? 0, KERNEL_BUFFER),
       })
+      // A wait for nothing takes time as well: promises have hooks while AsyncLocalStorage is in use (Node 20).
+      if (this.#credentials.haveExpired) await this.#credentials.refresh()
       try {
-        return accept(await this.#send(request, idleTimeout, signal))
+        return accept(successOf(await this.#send(request, idleTimeout, signal)))
       } catch (error) {
         if (!(error instanceof AnswerError && this.#setClock(error))) throw error
-        return accept(await this.#send(request, idleTimeout, signal))
+        return accept(successOf(await this.#send(request, idleTimeout, signal)))
       }
     })
   }
 
-  async #send(request: ObjectRequest, idleTimeout: number, signal: AbortSignal): Promise<HttpAnswer> {
+  #send(request: ObjectRequest, idleTimeout: number, signal: AbortSignal): Promise<HttpAnswer> {
     const { method, key, query = '', body = NOTHING } = request
-    const { address, signer, destination } = this.#lineFor(
-      this.#credentials.haveExpired ? await this.#credentials.fresh() : this.#credentials.current(),
-    )
+    const { address, signer, destination } = this.#lineFor(this.#credentials.current())
     const path = address.pathPrefix + encodeKey(key)
     const length = method === 'HEAD' ? undefined : `${body.length}`
     const headers = signer.sign(
@@ -86,9 +86,7 @@ export class SignedRequests {
     )
     const pathAndQuery = query === '' ? path : `${path}?${query}`
     const http = { method, path: pathAndQuery, headers, chunks: body.chunks, idleTimeout }
-    const answer = await exchange(destination, http, signal)
-    if (answer.status >= 200 && answer.status < 300) return answer
-    throw new AnswerError(answer)
+    return exchange(destination, http, signal)
   }
 
   /** Whether the server told its time. The SDK keeps its own correction there, so each learns from the other. */
@@ -116,6 +114,11 @@ export class SignedRequests {
     }
     return this.#line
   }
+}
+
+function successOf(answer: HttpAnswer): HttpAnswer {
+  if (answer.status >= 200 && answer.status < 300) return answer
+  throw new AnswerError(answer)
 }
 
 /**

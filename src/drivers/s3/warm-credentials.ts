@@ -55,15 +55,10 @@ export class WarmCredentials {
     return this.#current
   }
 
+  /** A machine that slept has missed its refresh: then ask for new ones before {@link current}. */
   get haveExpired(): boolean {
     const { expiration } = this.#current ?? {}
     return expiration !== undefined && expiration.getTime() <= Date.now()
-  }
-
-  /** The same, but after asking for new ones where they expired: a machine that slept has missed its refresh. */
-  async fresh(): Promise<ExpiringCredentials> {
-    if (this.haveExpired) await this.#refresh()
-    return this.current()
   }
 
   /** Ends the background work. */
@@ -72,7 +67,8 @@ export class WarmCredentials {
     clearTimeout(this.#timer)
   }
 
-  async #refresh(): Promise<void> {
+  /** Asks for new ones. A failure is told by {@link current}, once the old ones have expired. */
+  async refresh(): Promise<void> {
     try {
       this.#current = await this.#load()
       this.#failure = undefined
@@ -96,6 +92,6 @@ export class WarmCredentials {
     if (this.#stopped || delay === Number.POSITIVE_INFINITY) return
     // A timer must never keep the process alive, and setTimeout takes no more than 24.8 days.
     const wait = Math.min(Math.max(delay, MIN_DELAY), MAX_DELAY)
-    this.#timer = setTimeout(() => void this.#refresh(), wait).unref()
+    this.#timer = setTimeout(() => void this.refresh(), wait).unref()
   }
 }
