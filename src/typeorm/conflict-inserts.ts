@@ -8,6 +8,7 @@ import type { Dialect } from './dialect.js'
 import { fateOf } from './fate.js'
 import { isAmong } from './file-line.js'
 import type { FileColumnMetadata } from './file-metadata.js'
+import { inOwnTransaction } from './own-transaction.js'
 import type { Release } from './work.js'
 
 /** What came of a statement. */
@@ -23,8 +24,6 @@ type Work = (needsClaim: (file: StoredFile) => boolean) => Promise<Sent>
 const CONFLICTS = /^\s*INSERT\s+(OR\s+)?IGNORE\b|\bON\s+(CONFLICT|DUPLICATE\s+KEY)\b/i
 // What is announced and never sent would pile up on SQLite, which has one query runner for all time.
 const MAX_ANNOUNCED = 20_000
-// Somebody else may insert the same row in between, but hardly again and again.
-const MAX_TRIES = 5
 
 /**
  * Stands around `upsert`, `orUpdate` and `orIgnore`. Their hooks do not tell which rows exist, so the rows with the
@@ -66,20 +65,8 @@ export class ConflictInserts {
   async run(runner: QueryRunner, insertions: readonly Insertion[], work: Work): Promise<unknown> {
     if (!this.#dialect.ownPool) return this.#run(runner, insertions, work)
     const isOutermost = !runner.isTransactionActive
-    for (let tries = 1; ; tries++) {
-      // Inside of a transaction this is a savepoint.
-      await runner.startTransaction()
-      try {
-        const result = await this.#run(runner, insertions, work)
-        await runner.commitTransaction()
-        return result
-      } catch (error) {
-        // A rollback that fails is the end of the connection; the first error is the one to know.
-        if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => {})
-        const mayRepeat = error === RACED || (isOutermost && isDeadlock(error))
-        if (!mayRepeat || tries === MAX_TRIES) throw error
-      }
-    }
+    const mayRepeat = (error: unknown) => error === RACED || (isOutermost && isDeadlock(error))
+    return inOwnTransaction(runner, () => this.#run(runner, insertions, work), mayRepeat)
   }
 
   async #run(runner: QueryRunner, insertions: readonly Insertion[], work: Work): Promise<unknown> {

@@ -52,6 +52,30 @@ describeWithPostgres('on PostgreSQL', () => {
     expect(await states(home.dataSource)).toEqual({ attached: 1 })
   })
 
+  it('an insert() whose connection dies between claim and row leaves its file to the reaper', async () => {
+    const home = await house(fresh, [Order])
+    await home.dataSource.query(`CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(5); RETURN NEW; END $$`)
+    await home.dataSource.query(
+      'CREATE TRIGGER die BEFORE INSERT ON "order" FOR EACH ROW EXECUTE FUNCTION die()',
+    )
+    const file = await upload(home, ORDER_RULES)
+    await expect(home.dataSource.getRepository(Order).insert({ file })).rejects.toThrow(/terminat/)
+    expect(await states(home.dataSource)).toEqual({ pending: 1 })
+  })
+
+  it('an insert() inside of a transaction that was begun by SQL goes with it', async () => {
+    const home = await house(fresh, [Order])
+    const runner = home.dataSource.createQueryRunner()
+    await runner.query('BEGIN')
+    await runner.manager.insert(Order, { file: await upload(home, ORDER_RULES) })
+    await runner.query('ROLLBACK')
+    await runner.manager.insert(Order, { file: await upload(home, ORDER_RULES) })
+    await runner.release()
+    expect(await home.dataSource.getRepository(Order).count()).toBe(1)
+    expect(await states(home.dataSource)).toEqual({ pending: 1, attached: 1 })
+  })
+
   it('a pool of one connection does not deadlock, also not when storing inside of a transaction', async () => {
     const home = await house(fresh, [Order], { poolSize: 1 })
     const orders = home.dataSource.getRepository(Order)

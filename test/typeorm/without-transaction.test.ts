@@ -15,7 +15,7 @@ describeOnDatabases('without a transaction', fresh => {
     expect(await states(home.dataSource)).toEqual({ attached: 1 })
   })
 
-  it('a failed insert() gives the claim back, with a fresh lease', async () => {
+  it('a failed insert() leaves its file to be saved', async () => {
     const home = await house(fresh, [Contract])
     const contracts = home.dataSource.getRepository(Contract)
     await contracts.insert({ id: 1 })
@@ -26,7 +26,7 @@ describeOnDatabases('without a transaction', fresh => {
     expect(await states(home.dataSource)).toEqual({ attached: 1 })
   })
 
-  it('a failed insert() of several rows gives all claims back', async () => {
+  it('a failed insert() of several rows leaves all its files to be saved', async () => {
     const home = await house(fresh, [Contract])
     const contracts = home.dataSource.getRepository(Contract)
     await contracts.insert({ id: 1 })
@@ -58,7 +58,7 @@ describeOnDatabases('without a transaction', fresh => {
     expect(await stateOf(home.dataSource, file)).toBe('attached')
   })
 
-  it('a failed save() gives the claim back and keeps the old file', async () => {
+  it('a failed save() leaves its file to be saved and keeps the old one', async () => {
     const home = await house(fresh, [Contract])
     const contracts = home.dataSource.getRepository(Contract)
     const [old, file] = [await upload(home, RULES), await upload(home, RULES)]
