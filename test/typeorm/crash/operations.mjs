@@ -18,6 +18,15 @@ export const OPERATIONS = {
   upsert: async ({ dataSource, upload }, random) =>
     dataSource.getRepository('Page').upsert({ id: anId(random), cover: await upload() }, ['id']),
 
+  'insert or ignore': async ({ dataSource, upload }, random) =>
+    dataSource
+      .getRepository('Page')
+      .createQueryBuilder()
+      .insert()
+      .values({ id: anId(random), cover: await upload() })
+      .orIgnore()
+      .execute(),
+
   'remove softly': async ({ dataSource }, random) => {
     const page = await find(dataSource.manager, random)
     if (page) await dataSource.manager.softRemove('Page', page)
