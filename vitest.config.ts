@@ -31,7 +31,11 @@ const main = {
   exclude: full ? [] : ['test/**/*.full.test.ts'],
 }
 
-const SERVERS_ONLY = ['test/typeorm/postgres.test.ts', 'test/typeorm/reaper-connections.test.ts']
+const SERVERS_ONLY = [
+  'test/typeorm/bad-weather.test.ts',
+  'test/typeorm/postgres.test.ts',
+  'test/typeorm/reaper-connections.test.ts',
+]
 
 /** Not on sql.js, which lives in memory: its database is gone when it is closed, and nobody reaps or reconciles it. */
 const OUTLIVING = [
