@@ -37,6 +37,12 @@ export interface HttpAnswer {
 const MAX_ANSWER = 64 * 1024
 
 /**
+ * Node reads a connection before it tells of what was written to it, so a quick answer is seen while its request does not
+ * count as sent yet. It does some turns later, if it is.
+ */
+const TURNS = 3
+
+/**
  * Sends a request and reads the answer. When it rejects, by the signal or otherwise, the connection is gone; when it
  * resolves, the connection is free for the next request, or gone as well.
  */
@@ -58,8 +64,9 @@ export function exchange(to: Destination, request: HttpRequest, signal: AbortSig
       reject(error)
       req.destroy()
     }
-    const succeed = (answer: HttpAnswer) => {
+    const succeed = (answer: HttpAnswer, turns = TURNS) => {
       if (req.writableFinished) return end(answer)
+      if (turns > 0) return void setImmediate(succeed, answer, turns - 1)
       // Who has not read the body cannot have stored it. A portal or a proxy may say so all the same.
       if (answer.status < 300) return fail(tooEarly())
       // A server that refuses early reads no further: the rest of the body would block this connection.
