@@ -1,5 +1,6 @@
 import {
   type Agent,
+  type ClientRequest,
   type IncomingHttpHeaders,
   type IncomingMessage,
   request as plainRequest,
@@ -36,11 +37,21 @@ export interface HttpAnswer {
 /** An answer to a PUT is empty, or an error of some hundred bytes. */
 const MAX_ANSWER = 64 * 1024
 
+/** Milliseconds. */
+const SENT_WITHIN = 1_000
+
 /**
- * Node reads a connection before it tells of what was written to it, so a quick answer is seen while its request does not
- * count as sent yet. It does some turns later, if it is.
+ * Node may see a quick answer before it hears that the last bytes are on their way, over TLS some turns before. But who
+ * has not read the body cannot have stored it, though a portal or a proxy may say so all the same.
  */
-const TURNS = 3
+function whenSent(req: ClientRequest, then: () => void, fail: (error: unknown) => void): void {
+  const late = setTimeout(() => fail(tooEarly()), SENT_WITHIN)
+  req.once('finish', () => {
+    clearTimeout(late)
+    then()
+  })
+  req.once('close', () => clearTimeout(late))
+}
 
 /**
  * Sends a request and reads the answer. When it rejects, by the signal or otherwise, the connection is gone; when it
@@ -64,11 +75,9 @@ export function exchange(to: Destination, request: HttpRequest, signal: AbortSig
       reject(error)
       req.destroy()
     }
-    const succeed = (answer: HttpAnswer, turns = TURNS) => {
+    const succeed = (answer: HttpAnswer) => {
       if (req.writableFinished) return end(answer)
-      if (turns > 0) return void setImmediate(succeed, answer, turns - 1)
-      // Who has not read the body cannot have stored it. A portal or a proxy may say so all the same.
-      if (answer.status < 300) return fail(tooEarly())
+      if (answer.status < 300) return whenSent(req, () => end(answer), fail)
       // A server that refuses early reads no further: the rest of the body would block this connection.
       end(answer)
       req.destroy()
