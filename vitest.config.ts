@@ -43,6 +43,7 @@ const OUTLIVING = [
   'test/typeorm/reaper*.test.ts',
   'test/typeorm/reconcile/**',
   'test/typeorm/quota*.test.ts',
+  'test/typeorm/transaction-ends.test.ts',
 ]
 
 /**
