@@ -39,18 +39,40 @@ const MAX_ANSWER = 64 * 1024
 
 /** Milliseconds. */
 const SENT_WITHIN = 1_000
+const TURNS = 3
 
 /**
- * Node may see a quick answer before it hears that the last bytes are on their way, over TLS some turns before. But who
- * has not read the body cannot have stored it, though a portal or a proxy may say so all the same.
+ * Node may see a quick answer before it hears that the last bytes are on their way: some turns before, and over TLS
+ * longer, which is given time. But who has not read the body cannot have stored it, though a portal or a proxy may say so
+ * all the same.
  */
-function whenSent(req: ClientRequest, then: () => void, fail: (error: unknown) => void): void {
+function whenSent(
+  req: ClientRequest,
+  protocol: string,
+  then: () => void,
+  fail: (error: unknown) => void,
+): void {
+  if (protocol !== 'https:') {
+    afterTurns(TURNS, req, then, fail)
+    return
+  }
   const late = setTimeout(() => fail(tooEarly()), SENT_WITHIN)
   req.once('finish', () => {
     clearTimeout(late)
     then()
   })
   req.once('close', () => clearTimeout(late))
+}
+
+function afterTurns(
+  turns: number,
+  req: ClientRequest,
+  then: () => void,
+  fail: (error: unknown) => void,
+): void {
+  if (req.writableFinished) then()
+  else if (turns === 0) fail(tooEarly())
+  else setImmediate(afterTurns, turns - 1, req, then, fail)
 }
 
 /**
@@ -77,7 +99,7 @@ export function exchange(to: Destination, request: HttpRequest, signal: AbortSig
     }
     const succeed = (answer: HttpAnswer) => {
       if (req.writableFinished) return end(answer)
-      if (answer.status < 300) return whenSent(req, () => end(answer), fail)
+      if (answer.status < 300) return whenSent(req, protocol, () => end(answer), fail)
       // A server that refuses early reads no further: the rest of the body would block this connection.
       end(answer)
       req.destroy()

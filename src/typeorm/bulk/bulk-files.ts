@@ -187,7 +187,8 @@ export class BulkFiles {
     const lock = this.#context.sql.dialect.ownPool
     return this.#manager.transaction(async manager => {
       const { queryRunner: runner } = manager
-      if (runner === undefined) throw new Error('TypeORM gave a transaction without a query runner')
+      if (runner === undefined)
+        throw new StorageError('ERR_CONFIG', 'TypeORM gave a transaction without a query runner.')
       let [rows, files] = [0, 0]
       for await (const page of rowPages(manager, { ...query, where, lock, size: PAGE })) {
         const releases = await work(page, { manager, runner })

@@ -180,6 +180,18 @@ describeWithS3('the S3 driver behind a connection that fails', () => {
   )
 
   it('does not believe in success before the whole body was sent', async () => {
+    const early: Fault = (_req, res) => void res.writeHead(200, { etag: '"early"' }).end()
+    proxy.fault = (req, res, pass) =>
+      proxy.seen.length === 1 && req.method === 'PUT' ? early(req, res, pass) : pass()
+    const one = driver({ partSize: 16 * MIB, retryDelay: 5 })
+    const { etag } = await one.put(key, LARGE, TEXT)
+    expect(etag).not.toBe('"early"')
+    expect((await one.head(key)).size).toBe(LARGE.length)
+    proxy.fault = (req, res, pass) => (req.method === 'PUT' ? early(req, res, pass) : pass())
+    expect(await code(one.put(`${key}.never`, LARGE, TEXT))).toBe('ERR_BACKEND')
+  })
+
+  it('does not believe it either where the server reads no further', async () => {
     // Said past node's server, which would read the rest of the body once it has answered by itself.
     const early: Fault = req =>
       void req.socket.write('HTTP/1.1 200 OK\r\netag: "early"\r\ncontent-length: 0\r\n\r\n')
