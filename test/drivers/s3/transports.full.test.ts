@@ -33,6 +33,10 @@ describeWithS3('the S3 driver keeps its promises', () => {
     afterAll(() => void vi.unstubAllEnvs())
 
     describe('by a client that knows the authority', () => {
+      // The cases of the transport before this one leave the front at the last of their relays.
+      beforeAll(() => {
+        front.target = s3Connection().endpoint
+      })
       runDriverCases(bucket => new S3Driver({ bucket, client: trustingClient(front), ...PART, transport }))
     })
 
