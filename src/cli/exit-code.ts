@@ -38,6 +38,7 @@ function plainMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-function withoutPasswords(text: string): string {
+/** Addresses of databases, for example, with the passwords in them left out. */
+export function withoutPasswords(text: string): string {
   return text.replaceAll(/([a-z][a-z0-9+.-]*:\/\/[^\s:/@]*):[^\s/]+@/gi, '$1:***@')
 }

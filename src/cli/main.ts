@@ -17,7 +17,7 @@ for (const stream of [stdout, stderr]) {
 const screen = new Screen(stdout, stderr)
 const exitCode = await runCli(process.argv.slice(2), {
   ...{ folder: process.cwd(), screen, signal: interrupt.signal },
-  rooms: { typeorm: () => import('../typeorm/index.js') },
+  rooms: { typeorm: () => import('../typeorm/index.js'), migrate: () => import('../migrate/index.js') },
 })
 await screen.flush()
 // Ends by itself: a handle that the application left open must not keep the command running for ever.

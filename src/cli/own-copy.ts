@@ -42,7 +42,10 @@ export function runOtherCopy(
   const program: typeof Program = load('./cli/program.js')
   return program.runCli(args, {
     ...surroundings,
-    rooms: { typeorm: async () => load('./typeorm/index.js') },
+    rooms: {
+      typeorm: async () => load('./typeorm/index.js'),
+      migrate: async () => load('./migrate/index.js'),
+    },
     isOtherCopy: true,
   })
 }

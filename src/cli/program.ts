@@ -1,16 +1,27 @@
 import { Command, CommanderError } from 'commander'
-import { StorageError } from '../core/errors.js'
+import { StorageError, type StorageErrorCode } from '../core/errors.js'
 import { ledgerCommand } from './commands/ledger.js'
+import { migrateCommand } from './commands/migrate.js'
+import { pruneCommand } from './commands/prune.js'
 import { pushStaticCommand } from './commands/push-static.js'
 import { reapCommand } from './commands/reap.js'
 import { reconcileCommand } from './commands/reconcile.js'
+import { rollbackCommand } from './commands/rollback.js'
+import { statusCommand } from './commands/status.js'
 import { urlCommand } from './commands/url.js'
 import { usageCommand } from './commands/usage.js'
 import { EXIT, type ExitCode, Misuse, messageOf, Stopped, stackOf } from './exit-code.js'
 import { OtherCopy, runOtherCopy } from './own-copy.js'
 import { type CliSurroundings, Workplace } from './workplace.js'
 
-const COMMANDS = [urlCommand, pushStaticCommand, reapCommand, ledgerCommand, usageCommand, reconcileCommand]
+const COMMANDS = [
+  ...[urlCommand, pushStaticCommand],
+  ...[reapCommand, ledgerCommand, usageCommand, reconcileCommand],
+  ...[statusCommand, migrateCommand, rollbackCommand, pruneCommand],
+]
+
+/** Words that the application's set-up does not know. */
+const MISUSES: readonly StorageErrorCode[] = ['ERR_CONFIG', 'ERR_BACKEND_UNKNOWN']
 
 /** Runs one command to its end. Never rejects. */
 export async function runCli(args: readonly string[], surroundings: CliSurroundings): Promise<ExitCode> {
@@ -73,7 +84,7 @@ function explain(error: unknown, { screen, signal }: CliSurroundings): ExitCode 
   }
   if (StorageError.is(error)) {
     screen.say(`${error.code}: ${messageOf(error)}`)
-    return error.code === 'ERR_CONFIG' ? EXIT.misused : EXIT.failed
+    return MISUSES.includes(error.code) ? EXIT.misused : EXIT.failed
   }
   screen.say(stackOf(error))
   return EXIT.failed

@@ -23,6 +23,11 @@ export class Screen {
     this.#err = err
   }
 
+  /** Whether somebody sees a bar. */
+  get isWatched(): boolean {
+    return this.#err.isTTY === true
+  }
+
   /** A result. */
   print(text: string): void {
     this.#out.write(`${text}\n`)
@@ -46,7 +51,7 @@ export class Screen {
 
   /** A bar where somebody watches; nothing where the output goes to a file. */
   bar(unit: string): ProgressBar {
-    if (!this.#err.isTTY) return { update() {}, stop() {} }
+    if (!this.isWatched) return { update() {}, stop() {} }
     const known = this.#line(
       `{bar} {percentage}% | {value}/{total} ${unit} | {details} | {duration_formatted}, {eta_formatted} left`,
     )

@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import type { Storage } from '../core/storage.js'
+import type * as MigrateRoom from '../migrate/index.js'
 import type * as TypeormRoom from '../typeorm/index.js'
 import { settledWithin } from '../typeorm/reaper/settled-within.js'
 import { type CliConfig, type ConfigPlace, loadConfig } from './config.js'
@@ -11,6 +12,7 @@ import type { Screen } from './screen.js'
 /** The rooms that need a package which not every application has; loaded as the application loads them. */
 export interface Rooms {
   typeorm(): Promise<typeof TypeormRoom>
+  migrate(): Promise<typeof MigrateRoom>
 }
 
 /** Where the command line runs. */

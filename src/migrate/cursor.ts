@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto'
-import type { DataSource, QueryRunner } from 'typeorm'
+import type { DataSource, ObjectLiteral, QueryRunner } from 'typeorm'
 import type { Dialect } from '../typeorm/dialect.js'
 import { execute, type Outcome } from '../typeorm/execute.js'
 import { buildStatement, type Place, quotedTable } from '../typeorm/ledger-sql.js'
 import type { JournalScope } from './journal.js'
 import { CURSOR_TABLE } from './journal-table.js'
+import type { OneColumn } from './one-column.js'
+import type { MigrateOptions } from './options.js'
 
 /** How far the walk through a table is. */
 export interface CursorState {
@@ -23,7 +25,7 @@ export class SharedCursor {
   readonly #table: string
   readonly #key: readonly [table: string, column: string, target: string, filter: string]
 
-  /** @param filter what narrows the walk; another filter is another walk */
+  /** @param filter {@link walkOf}; another one is another walk */
   constructor(dataSource: DataSource, dialect: Dialect, scope: JournalScope, filter: unknown) {
     this.#driver = dataSource.driver
     this.#dialect = dialect
@@ -80,6 +82,14 @@ export class SharedCursor {
   #run(runner: QueryRunner, write: (p: Place) => string): Promise<Outcome> {
     return execute(runner, buildStatement(this.#driver, write))
   }
+}
+
+/** What narrows the walk of a migration. */
+export function walkOf(
+  { entity }: Pick<OneColumn, 'entity'>,
+  { from, tenant, where }: Pick<MigrateOptions<ObjectLiteral>, 'from' | 'tenant' | 'where'>,
+): unknown {
+  return { entity, from, tenant, where }
 }
 
 /** What JSON forgets: the functions of TypeORM's `Raw`, and large numbers. */

@@ -3,8 +3,18 @@
  *
  * @module
  */
+export { everyFileColumn } from './file-columns.js'
+export {
+  type FilePlace,
+  type FilePlaces,
+  type FilePlacesOptions,
+  filePlaces,
+  type UnreadableTexts,
+} from './file-places.js'
+export { isUnfinished, type WalkOptions } from './is-unfinished.js'
 export { createMigrationTables, dropMigrationTables } from './journal-table.js'
 export { migrateFiles } from './migrate-files.js'
+export type { ColumnChoice, MigrateEntity } from './one-column.js'
 export type { MigrateOptions, Verify } from './options.js'
 export { type MigrationPlan, type PlanOptions, planMigration } from './plan-migration.js'
 export type { MigrationFailure, MigrationProgress, MigrationReport } from './progress.js'

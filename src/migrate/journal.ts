@@ -108,6 +108,15 @@ ORDER BY row_id LIMIT ${limit}${this.#dialect.ownPool ? ' FOR UPDATE SKIP LOCKED
     return Number(rows[0]?.n)
   }
 
+  /** How many rows there are in each state. */
+  async states(runner: QueryRunner): Promise<Map<string, number>> {
+    const { rows } = await this.#run(
+      runner,
+      p => `SELECT state, COUNT(*) AS n FROM ${this.#table} WHERE ${this.#here(p)} GROUP BY state`,
+    )
+    return new Map(rows.map(row => [String(row.state), Number(row.n)]))
+  }
+
   /** Begins the leases of a runner anew. */
   async renew(runner: QueryRunner, worker: string, lease: number): Promise<void> {
     const { now } = this.#dialect

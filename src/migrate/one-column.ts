@@ -1,4 +1,4 @@
-import type { DataSource, EntityMetadata, ObjectLiteral } from 'typeorm'
+import { type DataSource, type EntityMetadata, EntitySchema, type ObjectLiteral } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import type { Storage } from '../core/storage.js'
 import type { FileColumnMetadata } from '../typeorm/file-metadata.js'
@@ -10,10 +10,13 @@ import { createMigrationTables } from './journal-table.js'
 import { TargetLines } from './target-lines.js'
 import { Transactions } from './transactions.js'
 
+/** An entity class, an EntitySchema, or the name of an entity. */
+export type MigrateEntity<E extends ObjectLiteral> = FileEntity<E> | string
+
 /** Which columns a migration is about. */
 export interface ColumnChoice<E extends ObjectLiteral> {
   readonly dataSource: DataSource
-  readonly entity: FileEntity<E>
+  readonly entity: MigrateEntity<E>
   readonly property?: string
 }
 
@@ -61,17 +64,52 @@ export class OneColumn {
  * @throws ERR_CONFIG, ERR_LEDGER_NOT_READY
  */
 export function columnsOf<E extends ObjectLiteral>(
-  { dataSource, entity, property }: ColumnChoice<E>,
+  choice: ColumnChoice<E>,
   target: string,
 ): readonly OneColumn[] {
+  assertBackend(bindingOf(choice.dataSource).open(), target)
+  const { binding, metadata, columns } = chosenColumns(choice)
+  return columns.map(column => new OneColumn(binding, metadata, column, target))
+}
+
+/** File columns of one entity. */
+export interface ChosenColumns {
+  readonly binding: OpenBinding
+  readonly metadata: EntityMetadata
+  readonly columns: readonly FileColumnMetadata[]
+}
+
+/** @throws ERR_CONFIG, ERR_LEDGER_NOT_READY */
+export function chosenColumns<E extends ObjectLiteral>({
+  dataSource,
+  entity,
+  property,
+}: ColumnChoice<E>): ChosenColumns {
   const binding = bindingOf(dataSource).open()
-  assertBackend(binding, target)
-  const metadata = dataSource.getMetadata(entity)
+  const metadata = metadataOf(binding, entity)
   const all = binding.entities.get(metadata) ?? []
-  const found = all.filter(({ column }) => property === undefined || column.propertyPath === property)
-  if (found.length > 0) return found.map(column => new OneColumn(binding, metadata, column, target))
+  const columns = all.filter(({ column }) => property === undefined || column.propertyPath === property)
+  if (columns.length > 0) return { binding, metadata, columns }
   const what = property === undefined ? 'no file column' : `no file column "${property}"`
   throw new StorageError('ERR_CONFIG', `${metadata.name} has ${what}.`)
+}
+
+/** @throws ERR_CONFIG for an entity that the DataSource does not have */
+function metadataOf<E extends ObjectLiteral>(
+  { dataSource, entities }: OpenBinding,
+  entity: MigrateEntity<E>,
+): EntityMetadata {
+  if (dataSource.hasMetadata(entity)) return dataSource.getMetadata(entity)
+  const name = entity instanceof EntitySchema ? entity.options.name : nameOf(entity)
+  const known = [...entities.keys()].map(each => each.name).join(', ')
+  throw new StorageError(
+    'ERR_CONFIG',
+    `There is no entity "${name}" in this DataSource. With file columns: ${known || 'none'}.`,
+  )
+}
+
+function nameOf(entity: string | { name: string }): string {
+  return typeof entity === 'string' ? entity : entity.name
 }
 
 /** @throws ERR_BACKEND_UNKNOWN */

@@ -2,7 +2,7 @@ import type { DataSource, FindOptionsWhere, ObjectLiteral } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import { assertKnownOptions } from '../core/known-options.js'
 import { parseSize } from '../core/size.js'
-import type { FileEntity } from '../typeorm/rules-of.js'
+import type { MigrateEntity } from './one-column.js'
 import type { MigrationProgress } from './progress.js'
 
 /** How much is known for certain of a copy before its row points to it. */
@@ -12,7 +12,8 @@ export type Verify = 'size' | 'sha256' | 'read-back'
 export interface MigrateOptions<E extends ObjectLiteral> {
   /** Given to `withFiles`, and initialized. */
   dataSource: DataSource
-  entity: FileEntity<E>
+  /** Also by its name. */
+  entity: MigrateEntity<E>
   /** One file column, also below embedded classes: `meta.scan`. Default: every file column of the entity. */
   property?: string
   /** The backend that the files lie on now. Default: every one but `to`. */

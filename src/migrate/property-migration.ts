@@ -7,7 +7,7 @@ import { execute } from '../typeorm/execute.js'
 import { entryOf } from './cell.js'
 import type { Circuit } from './circuit.js'
 import { type BookedCell, book, type CopiedCell, copiedCell, type FailedCell } from './copied-cell.js'
-import { SharedCursor } from './cursor.js'
+import { SharedCursor, walkOf } from './cursor.js'
 import { rowIdOf } from './journal.js'
 import { moveBytes } from './move-bytes.js'
 import type { OneColumn } from './one-column.js'
@@ -46,13 +46,11 @@ export class PropertyMigration<E extends ObjectLiteral> {
 
   constructor(of: OneColumn, options: ResolvedMigrateOptions<E>, tally: Tally, circuit: Circuit) {
     const { dataSource, sql } = of.binding
-    const { from, tenant, where } = options
     this.#of = of
     this.#options = options
     this.#tally = tally
     this.#circuit = circuit
-    const filter = { entity: of.entity, from, tenant, where }
-    this.#cursor = new SharedCursor(dataSource, sql.dialect, of.scope, filter)
+    this.#cursor = new SharedCursor(dataSource, sql.dialect, of.scope, walkOf(of, options))
     this.#slots = new Semaphore(options.concurrency)
     this.#rate = new RateLimit(options.rate)
   }

@@ -45,10 +45,19 @@ async function postgres(): ReturnType<Database> {
 /** The same suite on both databases. */
 export function describeWithApplication(
   name: string,
-  body: (open: () => Promise<Application>) => void,
+  body: (open: (setup?: Setup) => Promise<Application>) => void,
 ): void {
-  describe(`${name} on SQLite`, () => body(() => application(sqlite)))
-  describeWithPostgres(`${name} on PostgreSQL`, () => body(() => application(postgres)))
+  describe(`${name} on SQLite`, () => body(setup => application(sqlite, setup)))
+  describeWithPostgres(`${name} on PostgreSQL`, () => body(setup => application(postgres, setup)))
+}
+
+/** The storage of an application: folders as backends. */
+export interface Setup {
+  /** Default: `local` alone. */
+  readonly backends?: readonly string[]
+  /** Default: the first. */
+  readonly writeTo?: string
+  readonly environment?: string
 }
 
 /** An application whose command runs in a folder, and whose rows and files the test makes. */
@@ -61,13 +70,20 @@ export interface Application {
   upload(tenant: string, body?: string): Promise<StoredFile>
   remove(ticket: Ticket): Promise<void>
   /** Where a file lies on this machine. */
-  pathOf(file: StoredFile): string
+  pathOf(file: Pick<StoredFile, 'backend' | 'disk' | 'tenant' | 'key'>): string
+  /** Another set-up of the storage, for the command alone. @returns its name, for `--data-source` */
+  configure(setup: Setup): string
   close(): Promise<void>
 }
 
 /** The module of the application's DataSource, in JavaScript. */
-function dataSourceModule(inConfig: string): string {
+function dataSourceModule(inConfig: string, { backends = ['local'], writeTo, environment }: Setup): string {
+  const drivers = backends.map(
+    name => `${name}: new LocalDriver({ root: path.join(import.meta.dirname, '${folderOf(name)}') })`,
+  )
+  const more = JSON.stringify({ writeTo: writeTo ?? backends[0], environment })
   return `
+import path from 'node:path'
 import libsql from 'libsql'
 import { createStorage } from 'tenant-files'
 import { LocalDriver } from 'tenant-files/drivers/local'
@@ -82,21 +98,35 @@ const Ticket = new EntitySchema({
     attachment: fileColumn(${JSON.stringify(RULES)}),
   },
 })
-export const driver = new LocalDriver({ root: 'files' })
-const storage = createStorage({ secret: 'a secret of the command line tests', backends: { local: driver } })
+const backends = { ${drivers.join(', ')} }
+export const driver = backends.${backends[0]}
+const storage = createStorage({ secret: 'a secret of the command line tests', backends, ...${more} })
 const options = { ...${inConfig}, entities: [Ticket] }
 export const dataSource = withFiles(storage, new DataSource(options), { reap: 'later', quota: '1mb' })
 `
 }
 
-async function application(database: Database): Promise<Application> {
+function folderOf(backend: string): string {
+  return backend === 'local' ? 'files' : `files-${backend}`
+}
+
+async function application(database: Database, setup: Setup = {}): Promise<Application> {
   const { options, inConfig } = await database()
   const shop = workshop(`export { dataSource } from './data-source.mjs'`)
-  shop.write('data-source.mjs', dataSourceModule(inConfig))
-  const files = path.join(shop.folder, 'files')
+  // Each under a name of its own: the process of the tests loads a module once.
+  let setups = 0
+  const configure = (setup: Setup) => {
+    const name = setups++ === 0 ? 'data-source.mjs' : `data-source-${setups}.mjs`
+    shop.write(name, dataSourceModule(inConfig, setup))
+    return name
+  }
+  configure(setup)
+  const { backends = ['local'], writeTo } = setup
+  const rootOf = (backend: string) => path.join(shop.folder, folderOf(backend))
   const storage = createStorage({
     secret: 'a secret of the command line tests',
-    backends: { local: new LocalDriver({ root: files }) },
+    backends: Object.fromEntries(backends.map(name => [name, new LocalDriver({ root: rootOf(name) })])),
+    writeTo: writeTo ?? backends[0],
   })
   const all = { ...options, synchronize: true, entities: [TicketSchema] } as DataSourceOptions
   const dataSource = withFiles(storage, new DataSource(all), { reap: 'later' })
@@ -105,11 +135,11 @@ async function application(database: Database): Promise<Application> {
   const upload = (tenant: string, body = 'hello') =>
     runWithTenant(tenant, () => storeFile(storage, Buffer.from(body), RULES, { name: 'a.txt' }))
   return {
-    ...{ shop, storage, dataSource, upload },
+    ...{ shop, storage, dataSource, upload, configure },
     save: async (tenant, body) =>
       tickets.save(tickets.create({ tenantId: tenant, attachment: await upload(tenant, body) })),
     remove: async ticket => void (await tickets.remove({ ...ticket })),
-    pathOf: ({ disk, tenant, key }) => path.join(files, disk, tenant ?? '', key),
+    pathOf: ({ backend, disk, tenant, key }) => path.join(rootOf(backend), disk, tenant ?? '', key),
     close: async () => {
       await dataSource.destroy()
       shop.remove()
