@@ -13,7 +13,8 @@ const WORD = /^[A-Za-z0-9_-]{1,64}$/
  * its environment; a process of another environment, with the wrong bucket in its settings, is then refused.
  */
 export class EnvironmentTag {
-  readonly #environment: string
+  /** The word of this process. */
+  readonly environment: string
   readonly #backends: Backends
   readonly #checks = new Map<string, Promise<void>>()
 
@@ -25,7 +26,7 @@ export class EnvironmentTag {
         'The environment must be a word of at most 64 letters, digits, "_" or "-", for example "production".',
       )
     }
-    this.#environment = environment
+    this.environment = environment
     this.#backends = backends
   }
 
@@ -47,18 +48,18 @@ export class EnvironmentTag {
 
   async #check(backend: string): Promise<void> {
     const driver = await this.#backends.open(backend)
-    const owner = (await readTag(driver)) ?? (await placeTag(driver, this.#environment))
-    if (owner === this.#environment) return
+    const owner = (await readTag(driver)) ?? (await placeTag(driver, this.environment))
+    if (owner === this.environment) return
     throw new StorageError(
       'ERR_ENVIRONMENT_MISMATCH',
-      `This bucket belongs to the environment ${JSON.stringify(owner)}; this process is ${JSON.stringify(this.#environment)}. Give each environment a bucket of its own.`,
+      `This bucket belongs to the environment ${JSON.stringify(owner)}; this process is ${JSON.stringify(this.environment)}. Give each environment a bucket of its own.`,
       { backend, key: TAG_KEY },
     )
   }
 }
 
 /** The environment that a backend belongs to; undefined while it belongs to none. */
-async function readTag(driver: Driver): Promise<string | undefined> {
+export async function readTag(driver: Driver): Promise<string | undefined> {
   try {
     const { body } = await driver.get(TAG_KEY)
     return (await text(body)).trim().slice(0, 64)

@@ -3,7 +3,7 @@ import { type BackendSource, Backends } from './backends.js'
 import { Disk, type DiskContext } from './disk.js'
 import type { DiskOptions } from './disk-options.js'
 import type { ByteRange, Driver } from './driver.js'
-import { EnvironmentTag } from './environment-tag.js'
+import { EnvironmentTag, readTag } from './environment-tag.js'
 import { StorageError } from './errors.js'
 import { ignoredBy } from './keep-options.js'
 import { parseObjectKey } from './key.js'
@@ -82,6 +82,7 @@ export class Storage implements StoredFileHome {
   readonly #environment: EnvironmentTag | undefined
   /** The backend that new files go to, where it is the same for every tenant. */
   readonly #onlyBackend: string | undefined
+  readonly #writeTo: (tenant: string | null) => string
   #warned = false
 
   constructor(options: StorageOptions) {
@@ -107,12 +108,13 @@ export class Storage implements StoredFileHome {
       environment === undefined ? undefined : new EnvironmentTag(environment, this.#backends)
     this.#onlyBackend =
       typeof options.writeTo === 'function' ? undefined : fixed(this.#backends, options.writeTo)
+    this.#writeTo = typeof options.writeTo === 'function' ? options.writeTo : () => this.#onlyBackend ?? ''
     const context: DiskContext = {
       backends: this.#backends,
       proxyUrls: this.#proxyUrls,
       urlPolicy: this.#urlPolicy,
       environment: this.#environment,
-      writeTo: typeof options.writeTo === 'function' ? options.writeTo : () => this.#onlyBackend ?? '',
+      writeTo: this.#writeTo,
       onlyBackend: this.#onlyBackend,
     }
     this.#disks = new Map(Object.entries(disks).map(([name, disk]) => [name, new Disk(name, disk, context)]))
@@ -225,6 +227,25 @@ export class Storage implements StoredFileHome {
   async openForMaintenance(backend: string): Promise<Driver> {
     await this.#environment?.assertOurs(backend)
     return this.#backends.open(backend)
+  }
+
+  /** The environment of this storage; undefined where it has none. */
+  get environment(): string | undefined {
+    return this.#environment?.environment
+  }
+
+  /**
+   * The environment that a backend belongs to; undefined while it belongs to none. It only looks.
+   *
+   * @internal
+   */
+  async environmentOf(backend: string): Promise<string | undefined> {
+    return readTag(await this.#backends.open(backend))
+  }
+
+  /** The backend that a tenant's new files go to. @internal */
+  writesTo(tenant: string | null): string {
+    return this.#writeTo(tenant)
   }
 
   /** @internal */

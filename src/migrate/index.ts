@@ -3,6 +3,8 @@
  *
  * @module
  */
+export { checkPhase, type PhaseOptions, type PhaseReport } from './doctor/check-phase.js'
+export type { Phase, PhaseCheck } from './doctor/checks.js'
 export { everyFileColumn } from './file-columns.js'
 export {
   type FilePlace,

@@ -63,6 +63,11 @@ describe('the commands of a move', () => {
     [['prune', 'Ticket', '--keep', '1d', ...TO], 'at least 7'],
     [['status', 'Tickte'], 'There is no entity "Tickte"'],
     [['status', '--property', 'attachment'], 'name that too'],
+    [['doctor', ...TO], "required option '--phase <n>'"],
+    [['doctor', '--phase', '6', ...TO], 'Allowed choices are 1, 2, 3, 4, 5'],
+    [['doctor', '--phase', '1'], "required option '--to <backend>'"],
+    [['doctor', '--phase', '1', '--to', 'moon'], 'There is no backend "moon"'],
+    [['doctor', 'Tickte', '--phase', '1', ...TO], 'There is no entity "Tickte"'],
   ])('refuse %j with 2', async (args, message) => {
     const { code, stdout, stderr } = await run(...args)
     expect({ code, stdout }, stderr).toEqual({ code: 2, stdout: '' })
