@@ -3,6 +3,8 @@
  *
  * @module
  */
+export { adoptFiles } from './adopt-files.js'
+export type { AdoptOptions, AdoptProgress, AdoptReport } from './adopt-options.js'
 export { everyFileColumn } from './file-columns.js'
 export {
   type FilePlace,
@@ -19,6 +21,11 @@ export type { MigrateOptions, Verify } from './options.js'
 export { type MigrationPlan, type PlanOptions, planMigration } from './plan-migration.js'
 export type { MigrationFailure, MigrationProgress, MigrationReport } from './progress.js'
 export { type PruneOptions, type PruneProgress, type PruneReport, pruneFiles } from './prune-files.js'
+export {
+  type RollbackAdoptionOptions,
+  type RollbackAdoptionReport,
+  rollbackAdoption,
+} from './rollback-adoption.js'
 export {
   type RollbackOptions,
   type RollbackProgress,
