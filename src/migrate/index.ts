@@ -5,7 +5,7 @@
  */
 export { adoptFiles } from './adopt-files.js'
 export type { AdoptOptions, AdoptProgress, AdoptReport } from './adopt-options.js'
-export { everyFileColumn } from './file-columns.js'
+export { everyFileColumn, everyOldColumn } from './file-columns.js'
 export {
   type FilePlace,
   type FilePlaces,
@@ -16,6 +16,7 @@ export {
 export { isUnfinished, type WalkOptions } from './is-unfinished.js'
 export { createMigrationTables, dropMigrationTables } from './journal-table.js'
 export { migrateFiles } from './migrate-files.js'
+export { adoptColumn, type OldColumn, restoreColumn } from './old-column.js'
 export type { ColumnChoice, MigrateEntity } from './one-column.js'
 export type { MigrateOptions, Verify } from './options.js'
 export { type MigrationPlan, type PlanOptions, planMigration } from './plan-migration.js'
