@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { StorageError, type StorageErrorCode } from '../core/errors.js'
+import { adoptCommand } from './commands/adopt.js'
 import { ledgerCommand } from './commands/ledger.js'
 import { migrateCommand } from './commands/migrate.js'
 import { pruneCommand } from './commands/prune.js'
@@ -17,7 +18,7 @@ import { type CliSurroundings, Workplace } from './workplace.js'
 const COMMANDS = [
   ...[urlCommand, pushStaticCommand],
   ...[reapCommand, ledgerCommand, usageCommand, reconcileCommand],
-  ...[statusCommand, migrateCommand, rollbackCommand, pruneCommand],
+  ...[adoptCommand, statusCommand, migrateCommand, rollbackCommand, pruneCommand],
 ]
 
 /** Words that the application's set-up does not know. */
