@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { StorageError, type StorageErrorCode } from '../core/errors.js'
+import { adoptCommand } from './commands/adopt.js'
 import { doctorCommand } from './commands/doctor.js'
 import { ledgerCommand } from './commands/ledger.js'
 import { migrateCommand } from './commands/migrate.js'
@@ -18,7 +19,7 @@ import { type CliSurroundings, Workplace } from './workplace.js'
 const COMMANDS = [
   ...[urlCommand, pushStaticCommand],
   ...[reapCommand, ledgerCommand, usageCommand, reconcileCommand],
-  ...[statusCommand, doctorCommand, migrateCommand, rollbackCommand, pruneCommand],
+  ...[adoptCommand, statusCommand, doctorCommand, migrateCommand, rollbackCommand, pruneCommand],
 ]
 
 /** Words that the application's set-up does not know. */

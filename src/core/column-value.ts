@@ -28,6 +28,11 @@ export function fromColumnText(origin: StoredFileOrigin, text: string): StoredFi
     : mintStoredFile(origin, data, text)
 }
 
+/** Whether a text is that of a file, and so neither the path in an old column nor anything else. */
+export function isColumnText(text: string): boolean {
+  return decode(text) !== undefined
+}
+
 /**
  * The text of a list of files: a JSON array of what a column of one file would hold. A list that was read and not
  * changed gives its text back to the letter.

@@ -1,7 +1,9 @@
+import { isColumnText } from '../core/column-value.js'
 import { StorageError } from '../core/errors.js'
+import { assertFileName } from '../core/file-name.js'
 import type { StageEntry } from '../core/ledger.js'
 import type { Storage } from '../core/storage.js'
-import type { FileAddress, StoredFile, StoredFileData } from '../core/stored-file.js'
+import { columnTextOf, type FileAddress, type StoredFile, type StoredFileData } from '../core/stored-file.js'
 import type { FileColumnMetadata } from '../typeorm/file-metadata.js'
 
 /** One file column of one row: a file, or a list of them. */
@@ -12,10 +14,11 @@ export interface Cell {
   readonly attempts: number
 }
 
-/** Which files of a column are to move. */
+/** Which files of a column are to move, or to be adopted where they are. */
 export interface Selection {
   readonly from?: string
-  readonly to: string
+  /** Undefined: the files of old texts stay where they are, and get texts of this library. */
+  readonly to?: string
   readonly tenant?: string
 }
 
@@ -25,10 +28,26 @@ export function filesIn({ transformer }: FileColumnMetadata, text: string): read
   return transformer.filesOf(transformer.from(text))
 }
 
-/** Whether a file is one of those to move. */
+/** Whether a file is one of those to move, or to adopt. */
 export function isToMove(file: StoredFile, { from, to, tenant }: Selection): boolean {
-  if (file.backend === to || (from !== undefined && file.backend !== from)) return false
-  return tenant === undefined || file.tenant === tenant
+  if (from !== undefined && file.backend !== from) return false
+  if (tenant !== undefined && file.tenant !== tenant) return false
+  return to === undefined ? isOld(file) : file.backend !== to
+}
+
+/** Whether a file is known by the text of an old column alone, or by one that nobody can read. */
+export function isOld(file: StoredFile): boolean {
+  const text = columnTextOf(file)
+  return text !== undefined && !isColumnText(text)
+}
+
+/**
+ * Whether an old text names a file that may be adopted; a better reason than {@link assertLocatable} has.
+ *
+ * @throws ERR_BACKEND_UNKNOWN for text that names no file, ERR_KEY_INVALID, ERR_TENANT_INVALID, ERR_FILE_NAME, …
+ */
+export function assertAdoptable({ transformer }: FileColumnMetadata, text: string): void {
+  assertFileName(transformer.locate(text).name)
 }
 
 /** @throws ERR_BACKEND_UNKNOWN for text that names no file of this storage */

@@ -5,6 +5,7 @@ import type { Storage } from '../core/storage.js'
 import type { FileAddress, StoredFile, StoredFileData } from '../core/stored-file.js'
 import type { FileColumnMetadata } from '../typeorm/file-metadata.js'
 import {
+  assertAdoptable,
   assertLocatable,
   type Cell,
   changedText,
@@ -13,6 +14,7 @@ import {
   isToMove,
   type Selection,
 } from './cell.js'
+import type { FreeLines } from './free-lines.js'
 import { nameOf, type TargetEntry, type TargetLines } from './target-lines.js'
 
 /** One file of a cell, and where it goes. */
@@ -21,6 +23,11 @@ export interface Passenger {
   readonly index: number
   readonly file: StoredFile
   readonly target: FileAddress
+}
+
+/** Whether a file stays where it is: only its row's text becomes another. */
+export function stays({ file, target }: Passenger): boolean {
+  return file.backend === target.backend && file.key === target.key
 }
 
 /** A cell whose new objects have their lines in the ledger. */
@@ -47,13 +54,16 @@ export interface BookingContext {
   readonly column: FileColumnMetadata
   readonly selection: Selection
   readonly lines: TargetLines
+  /** For files that stay where they are. */
+  readonly free?: FreeLines
   /** In milliseconds. */
   readonly lease: number
 }
 
 /**
  * Writes the lines of all new objects down. A key whose line belongs to another row already, as where two old rows share
- * one file, is replaced by a new one: two rows never share an object.
+ * one file, is replaced by a new one: two rows never share an object. An object that stays where it is gets no line
+ * before its row is written: whoever forgot it then would delete what was there before us.
  */
 export async function book(
   runner: QueryRunner,
@@ -98,11 +108,12 @@ function passengersOf(
   { storage, column, selection }: BookingContext,
   named: Set<string>,
 ): Passenger[] {
+  if (selection.to === undefined) assertAdoptable(column, cell.text)
   return filesIn(column, cell.text).flatMap((file, index) => {
     assertLocatable(storage, file)
     if (!isToMove(file, selection)) return []
-    const { disk, tenant, key } = file
-    const passenger = { index, file, target: { disk, tenant, key, backend: selection.to } }
+    const { disk, tenant, key, backend } = file
+    const passenger = { index, file, target: { disk, tenant, key, backend: selection.to ?? backend } }
     const name = nameOf(entryOf(storage, passenger.target))
     if (!named.has(name)) {
       named.add(name)
@@ -112,11 +123,20 @@ function passengersOf(
   })
 }
 
-async function stage(runner: QueryRunner, booked: readonly BookedCell[], context: BookingContext) {
-  const entries = booked.flatMap(({ passengers }) =>
-    passengers.map(({ file, target }) => ({ ...entryOf(context.storage, target), size: file.size || null })),
-  )
-  return entries.length === 0 ? new Map() : context.lines.stage(runner, entries, context.lease)
+/** @returns the names of lines that belong to others */
+async function stage(
+  runner: QueryRunner,
+  booked: readonly BookedCell[],
+  { storage, lines, free, lease }: BookingContext,
+): Promise<Set<string>> {
+  const passengers = booked.flatMap(each => each.passengers)
+  const entriesOf = (some: readonly Passenger[]) =>
+    some.map(({ file, target }) => ({ ...entryOf(storage, target), size: file.size || null }))
+  const leaving = entriesOf(passengers.filter(passenger => !stays(passenger)))
+  const taken = new Set((await lines.stage(runner, leaving, lease)).keys())
+  const known = await lines.lock(runner, entriesOf(passengers.filter(stays)))
+  for (const [name, line] of known) if (!free?.has(line, line)) taken.add(name)
+  return taken
 }
 
 function nameOfTarget({ storage }: BookingContext, { target }: Passenger): string {

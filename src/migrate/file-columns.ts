@@ -1,7 +1,7 @@
 import type { DataSource, EntityMetadata, ObjectLiteral } from 'typeorm'
 import type { FileColumnMetadata } from '../typeorm/file-metadata.js'
 import { bindingOf } from '../typeorm/files-binding.js'
-import type { ColumnChoice } from './one-column.js'
+import { type ColumnChoice, chosenColumns } from './one-column.js'
 
 /**
  * What `migrateFiles`, `rollbackFiles`, `pruneFiles` and `planMigration` are to be called with, one after the other, for every
@@ -24,6 +24,19 @@ export function everyFileColumn(dataSource: DataSource): ColumnChoice<ObjectLite
     else choices.push(...fresh.map(({ column }) => ({ dataSource, entity, property: column.propertyPath })))
   }
   return choices
+}
+
+/**
+ * The same for `adoptFiles` and `rollbackAdoption`: the columns that say how their old texts are read.
+ *
+ * @throws ERR_CONFIG, ERR_LEDGER_NOT_READY
+ * @example
+ * for (const choice of everyOldColumn(dataSource)) await adoptFiles(choice)
+ */
+export function everyOldColumn(dataSource: DataSource): ColumnChoice<ObjectLiteral>[] {
+  return everyFileColumn(dataSource).filter(choice =>
+    chosenColumns(choice).columns.some(({ transformer }) => transformer.settings.legacy !== undefined),
+  )
 }
 
 /** A child stands for its own rows alone; its parent for those of all children. */

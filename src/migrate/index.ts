@@ -3,9 +3,11 @@
  *
  * @module
  */
+export { adoptFiles } from './adopt-files.js'
+export type { AdoptOptions, AdoptProgress, AdoptReport } from './adopt-options.js'
 export { checkPhase, type PhaseOptions, type PhaseReport } from './doctor/check-phase.js'
 export type { Phase, PhaseCheck } from './doctor/checks.js'
-export { everyFileColumn } from './file-columns.js'
+export { everyFileColumn, everyOldColumn } from './file-columns.js'
 export {
   type FilePlace,
   type FilePlaces,
@@ -16,11 +18,17 @@ export {
 export { isUnfinished, type WalkOptions } from './is-unfinished.js'
 export { createMigrationTables, dropMigrationTables } from './journal-table.js'
 export { migrateFiles } from './migrate-files.js'
+export { adoptColumn, type OldColumn, restoreColumn } from './old-column.js'
 export type { ColumnChoice, MigrateEntity } from './one-column.js'
 export type { MigrateOptions, Verify } from './options.js'
 export { type MigrationPlan, type PlanOptions, planMigration } from './plan-migration.js'
 export type { MigrationFailure, MigrationProgress, MigrationReport } from './progress.js'
 export { type PruneOptions, type PruneProgress, type PruneReport, pruneFiles } from './prune-files.js'
+export {
+  type RollbackAdoptionOptions,
+  type RollbackAdoptionReport,
+  rollbackAdoption,
+} from './rollback-adoption.js'
 export {
   type RollbackOptions,
   type RollbackProgress,

@@ -117,6 +117,16 @@ ORDER BY row_id LIMIT ${limit}${this.#dialect.ownPool ? ' FOR UPDATE SKIP LOCKED
     return new Map(rows.map(row => [String(row.state), Number(row.n)]))
   }
 
+  /** Whether any runner is at work just now, on whatever rows. */
+  async isAnyoneMoving(runner: QueryRunner): Promise<boolean> {
+    const { rows } = await this.#run(
+      runner,
+      () =>
+        `SELECT row_id FROM ${this.#table} WHERE state = 'moving' AND lease_until >= ${this.#dialect.now} LIMIT 1`,
+    )
+    return rows.length > 0
+  }
+
   /** Begins the leases of a runner anew. */
   async renew(runner: QueryRunner, worker: string, lease: number): Promise<void> {
     const { now } = this.#dialect

@@ -16,6 +16,8 @@ export interface Journey {
   readonly id: readonly string[]
   readonly oldText: string
   readonly newText: string
+  /** What the cell held after it. */
+  readonly files: readonly StoredFile[]
   /** Those of its files that were moved. */
   readonly legs: readonly Leg[]
 }
@@ -29,5 +31,5 @@ export function journeyOf({ storage, column }: OneColumn, { rowId, oldText, newT
     if (now === undefined || nameOf(entryOf(storage, old)) === nameOf(entryOf(storage, now))) return []
     return [{ old, new: now }]
   })
-  return { rowId, id: idOf(rowId), oldText, newText: text, legs }
+  return { rowId, id: idOf(rowId), oldText, newText: text, files: moved, legs }
 }

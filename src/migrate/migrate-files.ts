@@ -1,5 +1,6 @@
 import type { ObjectLiteral } from 'typeorm'
 import { runAsSystem } from '../core/tenant.js'
+import { assertTable } from './assert-table.js'
 import { Circuit } from './circuit.js'
 import { assertBackend, columnsOf, ensureTables } from './one-column.js'
 import { type MigrateOptions, resolveMigrateOptions } from './options.js'
@@ -13,7 +14,8 @@ import { PropertyMigration } from './property-migration.js'
  *
  * Runs under `runAsSystem` (event `system`). A row that fails is reported and left as it is; the rest goes on.
  *
- * @throws ERR_CONFIG, ERR_BACKEND_UNKNOWN, ERR_LEDGER_NOT_READY, and the database's errors
+ * @throws ERR_CONFIG, also for a table without a primary key or a column that is too short, ERR_BACKEND_UNKNOWN,
+ *   ERR_LEDGER_NOT_READY, and the database's errors
  * @example
  * const report = await migrateFiles({ dataSource, entity: OrderFile, to: 'spaces' })
  * if (report.failed > 0) console.error(report.failures)
@@ -27,6 +29,7 @@ export async function migrateFiles<E extends ObjectLiteral>(
   for (const { binding } of columns) assertBackend(binding, from ?? to)
   const tally = new Tally()
   const circuit = new Circuit()
+  for (const column of columns) await assertTable(column)
   await ensureTables(dataSource)
   await runAsSystem(`migrate files to ${to}`, async () => {
     for (const column of columns) {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { throwIfAborted } from '../core/abort.js'
+import type { StoredFile } from '../core/stored-file.js'
 import { fileTables } from '../typeorm/file-table.js'
 import type { OpenBinding } from '../typeorm/files-binding.js'
 import type { LineKey } from '../typeorm/ledger-sql.js'
@@ -9,17 +10,21 @@ import { nameOf } from './target-lines.js'
 /** Characters of a checksum: two files that share them are a file that is not pruned, and no more. */
 const LENGTH = 16
 
-/** The files that rows of any file column name on the backends that a migration leaves; a few bytes for each. */
+/** The files that rows of any file column name, as far as a run needs to know them; a few bytes for each. */
 export class NamedFiles {
   readonly #names = new Set<string>()
 
   /**
    * Walks through all rows of all file columns.
    *
-   * @param left the backend that was moved to: what lies there is not counted
+   * @param counts which of their files are kept in mind
    * @throws ERR_UPLOAD_ABORTED for the signal
    */
-  static async read(binding: OpenBinding, left: string, signal?: AbortSignal): Promise<NamedFiles> {
+  static async read(
+    binding: OpenBinding,
+    counts: (file: StoredFile) => boolean,
+    signal?: AbortSignal,
+  ): Promise<NamedFiles> {
     const { storage, entities, sql, ledger } = binding
     const named = new NamedFiles()
     for (const table of fileTables(entities, undefined, {}, sql)) {
@@ -27,8 +32,8 @@ export class NamedFiles {
         throwIfAborted(signal)
         for (const column of table.columns.keys())
           for (const file of table.filesOf(row, column)) {
-            const address = addressOf(storage, file)
-            if (address !== undefined && address.backend !== left) named.#names.add(short(address))
+            const address = counts(file) ? addressOf(storage, file) : undefined
+            if (address !== undefined) named.#names.add(short(address))
           }
       }
     }

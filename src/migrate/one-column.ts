@@ -58,6 +58,9 @@ export class OneColumn {
   }
 }
 
+/** What stands in the journal in the place of a backend where old texts were adopted. */
+export const ADOPTION = '(adopted)'
+
 /**
  * The columns that a migration is about.
  *
@@ -70,6 +73,21 @@ export function columnsOf<E extends ObjectLiteral>(
   assertBackend(bindingOf(choice.dataSource).open(), target)
   const { binding, metadata, columns } = chosenColumns(choice)
   return columns.map(column => new OneColumn(binding, metadata, column, target))
+}
+
+/**
+ * The columns whose old texts are adopted.
+ *
+ * @throws ERR_CONFIG where none of them says how its old texts are read, ERR_LEDGER_NOT_READY
+ */
+export function oldColumnsOf<E extends ObjectLiteral>(choice: ColumnChoice<E>): readonly OneColumn[] {
+  const { binding, metadata, columns } = chosenColumns(choice)
+  const old = columns.filter(({ transformer }) => transformer.settings.legacy !== undefined)
+  if (old.length > 0) return old.map(column => new OneColumn(binding, metadata, column, ADOPTION))
+  throw new StorageError(
+    'ERR_CONFIG',
+    `No file column of ${metadata.name} that was asked for has the option "legacy", which says how old texts are read.`,
+  )
 }
 
 /** File columns of one entity. */

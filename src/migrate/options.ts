@@ -1,7 +1,9 @@
+import { setMaxListeners } from 'node:events'
 import type { DataSource, FindOptionsWhere, ObjectLiteral } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import { assertKnownOptions } from '../core/known-options.js'
 import { parseSize } from '../core/size.js'
+import type { FreeLines } from './free-lines.js'
 import type { MigrateEntity } from './one-column.js'
 import type { MigrationProgress } from './progress.js'
 
@@ -49,6 +51,14 @@ export interface ResolvedMigrateOptions<E extends ObjectLiteral> extends Migrate
   readonly verify: Verify
 }
 
+/** What one run over a column goes by, whether its files move or are adopted where they are. */
+export interface RunOptions<E extends ObjectLiteral> extends Omit<ResolvedMigrateOptions<E>, 'to'> {
+  /** Undefined: old texts are adopted. */
+  readonly to?: string
+  /** For those. */
+  readonly free?: FreeLines
+}
+
 const VERIFY: readonly Verify[] = ['size', 'sha256', 'read-back']
 
 /** @throws ERR_CONFIG */
@@ -67,19 +77,41 @@ export function resolveMigrateOptions<E extends ObjectLiteral>(
     ...{ where: 'known', tenantOf: 'known', concurrency: 'known', rate: 'known', verify: 'known' },
     ...{ onProgress: 'known', signal: 'known' },
   })
-  const { concurrency = 32, rate, verify = 'sha256', from, to } = options
+  const { to, from } = options
+  if (from === to) throw wrong('migrateFiles', `from and to are both "${to}"`)
+  return { ...resolveRun('migrateFiles', options), to }
+}
+
+/**
+ * The defaults of every run.
+ *
+ * @param caller stands in messages
+ * @throws ERR_CONFIG
+ */
+export function resolveRun<E extends ObjectLiteral>(
+  caller: string,
+  options: Omit<MigrateOptions<E>, 'to'> & { readonly to?: string },
+): RunOptions<E> {
+  const { concurrency = 32, rate, verify = 'sha256', signal } = options
   if (!Number.isInteger(concurrency) || concurrency < 1)
-    throw wrong(`concurrency is a positive whole number; got ${concurrency}`)
-  if (!VERIFY.includes(verify)) throw wrong(`verify is one of ${VERIFY.join(', ')}; got ${verify}`)
-  if (from === to) throw wrong(`from and to are both "${to}"`)
+    throw wrong(caller, `concurrency is a positive whole number; got ${concurrency}`)
+  if (!VERIFY.includes(verify)) throw wrong(caller, `verify is one of ${VERIFY.join(', ')}; got ${verify}`)
   return {
     ...options,
     concurrency,
     verify,
     rate: rate === undefined ? Number.POSITIVE_INFINITY : parseSize(rate),
+    ...(signal === undefined ? {} : { signal: forMany(signal) }),
   }
 }
 
-function wrong(what: string): StorageError {
-  return new StorageError('ERR_CONFIG', `migrateFiles: ${what}.`)
+/** Every file under way listens to it, and Node warns of more than ten. */
+function forMany(signal: AbortSignal): AbortSignal {
+  const own = AbortSignal.any([signal])
+  setMaxListeners(0, own)
+  return own
+}
+
+function wrong(caller: string, what: string): StorageError {
+  return new StorageError('ERR_CONFIG', `${caller}: ${what}.`)
 }

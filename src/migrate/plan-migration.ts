@@ -122,9 +122,9 @@ async function planColumn<E extends ObjectLiteral>(
 }
 
 /** The cells that would be taken, each with why it cannot be, where that shows in the row. */
-async function* movableCells<E extends ObjectLiteral>(
+export async function* movableCells<E extends ObjectLiteral>(
   of: OneColumn,
-  options: PlanOptions<E>,
+  options: Omit<PlanOptions<E>, 'to'> & { readonly to?: string },
 ): AsyncGenerator<{ cell: Cell; error: unknown }> {
   const { binding, table, column } = of
   const context = { column, selection: options, options: options as MigrateOptions<ObjectLiteral> }

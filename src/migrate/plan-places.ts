@@ -11,11 +11,15 @@ export interface Places {
   readonly target: ObjectEntry | undefined
 }
 
-/** Joins files with the listings of the backend that they lie on and of the one that they go to, by their keys. */
+/**
+ * Joins files with the listings of the backend that they lie on and of the one that they go to, by their keys.
+ *
+ * @param to undefined for files that stay where they are
+ */
 export async function* comparePlaces(
   storage: Storage,
   rows: SortedRows,
-  to: string,
+  to: string | undefined,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Places> {
   let listings: Listings | undefined
@@ -47,11 +51,11 @@ class Listings {
   readonly backend: string
   readonly prefix: string
   readonly #source: Cursor<ObjectEntry>
-  readonly #target: Cursor<ObjectEntry>
+  readonly #target: Cursor<ObjectEntry> | undefined
 
   private constructor(
     { backend, prefix }: { backend: string; prefix: string },
-    [source, target]: readonly [Cursor<ObjectEntry>, Cursor<ObjectEntry>],
+    [source, target]: readonly [Cursor<ObjectEntry>, Cursor<ObjectEntry> | undefined],
   ) {
     this.backend = backend
     this.prefix = prefix
@@ -62,7 +66,7 @@ class Listings {
   static async open(
     storage: Storage,
     backend: string,
-    to: string,
+    to: string | undefined,
     prefix: string,
     signal: AbortSignal | undefined,
   ): Promise<Listings> {
@@ -70,16 +74,20 @@ class Listings {
       const driver = await storage.openForMaintenance(name)
       return Cursor.over(driver.list(prefix, { signal }))
     }
-    return new Listings({ backend, prefix }, [await list(backend), await list(to)])
+    return new Listings({ backend, prefix }, [
+      await list(backend),
+      to === undefined ? undefined : await list(to),
+    ])
   }
 
   async at(objectKey: string): Promise<Omit<Places, 'row'>> {
-    return { source: await seek(this.#source, objectKey), target: await seek(this.#target, objectKey) }
+    const target = this.#target && (await seek(this.#target, objectKey))
+    return { source: await seek(this.#source, objectKey), target }
   }
 
   async close(): Promise<void> {
     await this.#source.close()
-    await this.#target.close()
+    await this.#target?.close()
   }
 }
 

@@ -44,6 +44,8 @@ const MOST_FAILURES = 1000
 export class Tally implements MigrationProgress {
   rows = 0
   moved = 0
+  /** Those of them whose bytes were copied. */
+  copied = 0
   skipped = 0
   failed = 0
   bytes = 0

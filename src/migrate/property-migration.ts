@@ -4,14 +4,15 @@ import type { ObjectLiteral } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import { publish } from '../core/events.js'
 import { execute } from '../typeorm/execute.js'
+import { adoptBytes } from './adopt-bytes.js'
 import { entryOf } from './cell.js'
 import type { Circuit } from './circuit.js'
-import { type BookedCell, book, type CopiedCell, copiedCell, type FailedCell } from './copied-cell.js'
+import { type BookedCell, book, type CopiedCell, copiedCell, type FailedCell, stays } from './copied-cell.js'
 import { SharedCursor, walkOf } from './cursor.js'
 import { rowIdOf } from './journal.js'
 import { moveBytes } from './move-bytes.js'
 import type { OneColumn } from './one-column.js'
-import type { ResolvedMigrateOptions } from './options.js'
+import type { RunOptions } from './options.js'
 import { type PageContext, type TakenPage, takeAbandoned, takePage } from './page-source.js'
 import type { Tally } from './progress.js'
 import { RateLimit } from './rate-limit.js'
@@ -32,10 +33,10 @@ const STALE_TRIES = 3
 /** How often to look for rows of other runners that died, in milliseconds. */
 const LOOK_AGAIN = 1000
 
-/** Moves the files of one column. */
+/** Moves the files of one column, or adopts them. */
 export class PropertyMigration<E extends ObjectLiteral> {
   readonly #of: OneColumn
-  readonly #options: ResolvedMigrateOptions<E>
+  readonly #options: RunOptions<E>
   readonly #tally: Tally
   readonly #circuit: Circuit
   readonly #worker = randomUUID()
@@ -44,7 +45,7 @@ export class PropertyMigration<E extends ObjectLiteral> {
   readonly #rate: RateLimit
   readonly #underWay = new Set<BookedCell>()
 
-  constructor(of: OneColumn, options: ResolvedMigrateOptions<E>, tally: Tally, circuit: Circuit) {
+  constructor(of: OneColumn, options: RunOptions<E>, tally: Tally, circuit: Circuit) {
     const { dataSource, sql } = of.binding
     this.#of = of
     this.#options = options
@@ -113,7 +114,8 @@ export class PropertyMigration<E extends ObjectLiteral> {
     const { transactions, storage, column, lines } = this.#of
     const wrong = await transactions.run(runner => wrongTenants(runner, this.#of, this.#options, cells))
     const right = cells.filter(({ rowId }) => !wrong.has(rowId))
-    const context = { storage, column, lines, selection: this.#options, lease: TARGET_LEASE }
+    const { free } = this.#options
+    const context = { storage, column, lines, free, selection: this.#options, lease: TARGET_LEASE }
     const { booked, failed } = await transactions.run(runner => book(runner, right, context))
     for (const cell of booked) this.#underWay.add(cell)
     try {
@@ -132,12 +134,16 @@ export class PropertyMigration<E extends ObjectLiteral> {
   /** @returns undefined for what was not copied because the migration ended; the next run takes it up */
   async #copy(booked: BookedCell): Promise<CopiedCell | UncopiedCell | undefined> {
     const { storage, column } = this.#of
-    const { verify, signal } = this.#options
+    const { to, verify, signal } = this.#options
     const context = { storage, verify, signal, rate: this.#rate }
+    const { rules } = column.transformer.settings
     const moved = []
-    for (const { file, target } of booked.passengers) {
+    for (const passenger of booked.passengers) {
+      const { file, target } = passenger
       try {
-        const data = await this.#slots.run(() => this.#move(() => moveBytes(file, target, context)))
+        const work = () =>
+          to === undefined ? adoptBytes(passenger, rules, context) : moveBytes(file, target, context)
+        const data = await this.#slots.run(() => this.#move(work))
         if (data === undefined) return undefined
         this.#tally.bytes += data.size
         moved.push(data)
@@ -163,12 +169,15 @@ export class PropertyMigration<E extends ObjectLiteral> {
 
   async #switch(copied: readonly CopiedCell[]): Promise<void> {
     const { transactions, storage, table, journal, lines, rowLocks } = this.#of
-    const context = { storage, table, journal, lines, rowLocks, worker: this.#worker }
+    const { free } = this.#options
+    const context = { storage, table, journal, lines, free, rowLocks, worker: this.#worker }
     let left = copied
     for (let attempt = 1; left.length > 0; attempt++) {
       const now = left
       const result: SwitchResult = await transactions.run(runner => switchRows(runner, now, context))
-      this.#tally.moved += result.moved.reduce((sum, { passengers }) => sum + passengers.length, 0)
+      const moved = result.moved.flatMap(({ passengers }) => passengers)
+      this.#tally.moved += moved.length
+      this.#tally.copied += moved.filter(passenger => !stays(passenger)).length
       this.#tally.skipped += result.skipped.length
       const hopeless = result.stale.filter(({ cell }) => cell.attempts >= STALE_TRIES)
       await this.#fail(hopeless.map(({ cell }) => ({ cell, error: stale() })))
@@ -220,9 +229,8 @@ export class PropertyMigration<E extends ObjectLiteral> {
 
   async #renew(): Promise<void> {
     const { transactions, storage, journal, lines } = this.#of
-    const targets = [...this.#underWay].flatMap(({ passengers }) =>
-      passengers.map(({ target }) => entryOf(storage, target)),
-    )
+    const passengers = [...this.#underWay].flatMap(booked => booked.passengers)
+    const targets = passengers.filter(each => !stays(each)).map(({ target }) => entryOf(storage, target))
     try {
       await transactions.run(async runner => {
         await journal.renew(runner, this.#worker, LEASE)

@@ -67,7 +67,7 @@ export async function pruneFiles<E extends ObjectLiteral>(options: PruneOptions<
   await ensureTables(dataSource)
   await runAsSystem(`give up what a move of files to ${to} left`, async () => {
     for (const column of columns) {
-      const names = await NamedFiles.read(column.binding, to, signal)
+      const names = await NamedFiles.read(column.binding, file => file.backend !== to, signal)
       for (const state of ['moved', 'restored'] as const)
         await pruneColumn({ of: column, names, state, options, tally })
     }

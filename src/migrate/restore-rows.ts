@@ -1,10 +1,14 @@
 import type { QueryRunner } from 'typeorm'
 import { execute } from '../typeorm/execute.js'
+import type { Fate } from '../typeorm/work.js'
 import { entryOf } from './cell.js'
 import type { Journey } from './journey.js'
 import { BUSY, lockRows } from './lock-rows.js'
-import type { OneColumn } from './one-column.js'
+import { ADOPTION, type OneColumn } from './one-column.js'
 import { nameOf, type TargetEntry } from './target-lines.js'
+
+/** In seconds. */
+const DAY = 86_400
 
 /** A cell whose old bytes are there, with their lines. */
 export interface Restorable {
@@ -47,7 +51,7 @@ export async function restoreRows(runner: QueryRunner, found: readonly Restorabl
       'kept',
     )
     const copies = restored.flatMap(({ journey }) => journey.legs.map(leg => entryOf(storage, leg.new)))
-    await lines.keep(runner, copies)
+    await lines.keep(runner, copies, fateOfCopies(of))
     await journal.end(
       runner,
       'restored',
@@ -60,4 +64,9 @@ export async function restoreRows(runner: QueryRunner, found: readonly Restorabl
     lost: owned.filter(each => isHere(each) && !isKept(each)),
     busy: owned.filter(each => textOf(each) === BUSY),
   }
+}
+
+/** Those of a move are pruned, or taken up by the next one. Of an adoption nobody needs them again. */
+function fateOfCopies({ scope, storage }: OneColumn): Fate {
+  return scope.target === ADOPTION ? { days: Math.ceil(storage.longestUrl / DAY) } : 'keep'
 }

@@ -69,16 +69,32 @@ export async function rollbackFiles<E extends ObjectLiteral>(
     ...{ dataSource: 'known', entity: 'known', property: 'known', to: 'known' },
     ...{ tenant: 'known', onProgress: 'known', signal: 'known' },
   })
-  const { dataSource, entity, to, signal } = options
-  const columns = columnsOf(options, to)
+  const { dataSource, entity, to } = options
+  const back = await takeBack(columnsOf(options, to), options, `take the move of files to ${to} back`)
+  return { entity: dataSource.getMetadata(entity).name, to, ...back }
+}
+
+/** What is told of every way back. */
+export type TakenBack = Omit<RollbackReport, 'entity' | 'to'>
+
+/**
+ * The way back of some columns.
+ *
+ * @param reason goes to the audit trail
+ */
+export async function takeBack<E extends ObjectLiteral>(
+  columns: readonly OneColumn[],
+  options: Omit<RollbackOptions<E>, 'to'>,
+  reason: string,
+): Promise<TakenBack> {
+  const { dataSource, signal } = options
   const tally = new Tally()
   await ensureTables(dataSource)
-  await runAsSystem(`take the move of files to ${to} back`, async () => {
+  await runAsSystem(reason, async () => {
     for (const column of columns) await new Rollback(column, options, tally).run()
   })
-  const { name } = dataSource.getMetadata(entity)
   const { failures } = tally
-  return { entity: name, to, ...progressOf(tally), failures, aborted: signal?.aborted === true }
+  return { ...progressOf(tally), failures, aborted: signal?.aborted === true }
 }
 
 function progressOf({ moved: restored, skipped, failed }: Tally): RollbackProgress {
@@ -88,10 +104,10 @@ function progressOf({ moved: restored, skipped, failed }: Tally): RollbackProgre
 /** The way back of one column. */
 class Rollback {
   readonly #of: OneColumn
-  readonly #options: Omit<RollbackOptions<ObjectLiteral>, 'entity'>
+  readonly #options: Omit<RollbackOptions<ObjectLiteral>, 'entity' | 'to'>
   readonly #tally: Tally
 
-  constructor(of: OneColumn, options: Omit<RollbackOptions<ObjectLiteral>, 'entity'>, tally: Tally) {
+  constructor(of: OneColumn, options: Omit<RollbackOptions<ObjectLiteral>, 'entity' | 'to'>, tally: Tally) {
     this.#of = of
     this.#options = options
     this.#tally = tally
@@ -113,9 +129,9 @@ class Rollback {
     }
   }
 
-  #isAskedFor({ legs }: Journey): boolean {
+  #isAskedFor({ files }: Journey): boolean {
     const { tenant } = this.#options
-    return tenant === undefined || legs.some(({ old }) => old.tenant === tenant)
+    return tenant === undefined || files.some(file => file.tenant === tenant)
   }
 
   /** Those whose old bytes are there, each with the lines of these. */

@@ -4,10 +4,11 @@ import type { Storage } from '../core/storage.js'
 import { execute } from '../typeorm/execute.js'
 import type { FileTable } from '../typeorm/file-table.js'
 import { entryOf } from './cell.js'
-import type { CopiedCell } from './copied-cell.js'
+import { type CopiedCell, type Passenger, stays } from './copied-cell.js'
+import type { FreeLines } from './free-lines.js'
 import type { Journal } from './journal.js'
 import { BUSY, lockRows } from './lock-rows.js'
-import { nameOf, type TargetLines } from './target-lines.js'
+import { nameOf, type TargetEntry, type TargetLines } from './target-lines.js'
 
 /** What rows are switched with. */
 export interface SwitchContext {
@@ -15,6 +16,8 @@ export interface SwitchContext {
   readonly table: FileTable
   readonly journal: Journal
   readonly lines: TargetLines
+  /** For files that stay where they are. */
+  readonly free?: FreeLines
   readonly worker: string
   /** Whether rows can be locked. */
   readonly rowLocks: boolean
@@ -41,7 +44,7 @@ export async function switchRows(
   copied: readonly CopiedCell[],
   context: SwitchContext,
 ): Promise<SwitchResult> {
-  const { journal, lines, worker } = context
+  const { journal, lines, free, worker } = context
   const mine = await journal.mine(
     runner,
     worker,
@@ -53,12 +56,15 @@ export async function switchRows(
     owned.map(({ cell }) => cell.id),
     context,
   )
-  const states = await lines.states(
+  const here = (copy: CopiedCell) => rows.get(copy.cell.rowId)
+  await lines.note(runner, owned.filter(copy => here(copy) === copy.cell.text).flatMap(staying))
+  const known = await lines.lock(
     runner,
     owned.flatMap(({ targets }) => targets),
   )
-  const ready = (copy: CopiedCell) => copy.targets.every(target => states.get(nameOf(target)) === 'pending')
-  const here = (copy: CopiedCell) => rows.get(copy.cell.rowId)
+  const ready = (copy: CopiedCell) =>
+    staying(copy).every(target => free?.has(target, known.get(nameOf(target)))) &&
+    leaving(copy).every(target => known.get(nameOf(target))?.state === 'pending')
   const result = {
     moved: owned.filter(copy => here(copy) === copy.cell.text && ready(copy)),
     skipped: owned.filter(copy => here(copy) !== copy.cell.text && here(copy) !== BUSY),
@@ -66,10 +72,7 @@ export async function switchRows(
     stale: owned.filter(copy => here(copy) === copy.cell.text && !ready(copy)),
   }
   await write(runner, result.moved, context)
-  await lines.giveUp(
-    runner,
-    result.skipped.flatMap(({ targets }) => targets),
-  )
+  await lines.giveUp(runner, result.skipped.flatMap(leaving))
   await journal.end(
     runner,
     'skipped',
@@ -96,11 +99,8 @@ async function write(
       moved.map(({ cell, newText }) => ({ id: cell.id, text: newText })),
     ),
   )
-  await lines.attach(
-    runner,
-    moved.flatMap(({ targets }) => targets),
-    'pending',
-  )
+  await lines.attach(runner, moved.flatMap(leaving), 'pending')
+  for (const from of ['attached', 'kept'] as const) await lines.attach(runner, moved.flatMap(staying), from)
   await lines.keep(
     runner,
     moved.flatMap(copy => sourcesOf(storage, copy)),
@@ -112,6 +112,20 @@ async function write(
   )
 }
 
+/** The objects that a move leaves. One that was copied on its own backend is another row's as well. */
 function sourcesOf(storage: Storage, { passengers }: CopiedCell): StageEntry[] {
-  return passengers.map(({ file }) => entryOf(storage, file))
+  const gone = passengers.filter(({ file, target }) => file.backend !== target.backend)
+  return gone.map(({ file }) => entryOf(storage, file))
+}
+
+function staying({ passengers, targets }: CopiedCell): TargetEntry[] {
+  return targets.filter((_, index) => isStaying(passengers[index]))
+}
+
+function leaving({ passengers, targets }: CopiedCell): TargetEntry[] {
+  return targets.filter((_, index) => !isStaying(passengers[index]))
+}
+
+function isStaying(passenger: Passenger | undefined): boolean {
+  return passenger !== undefined && stays(passenger)
 }

@@ -4,6 +4,7 @@ import { chunks } from '../typeorm/chunks.js'
 import { execute } from '../typeorm/execute.js'
 import { type LedgerSql, type LineKey, type Statement, whereKeys } from '../typeorm/ledger-sql.js'
 import { release, releaseSet } from '../typeorm/release-statements.js'
+import type { Fate } from '../typeorm/work.js'
 
 // Lines in one statement; databases and their planners take far more.
 const CHUNK = 200
@@ -12,6 +13,13 @@ const CHUNK = 200
 export interface TargetEntry extends StageEntry {
   /** In bytes; null where only the bytes know. */
   readonly size: number | null
+}
+
+/** How a line is, locked until the end of the transaction. */
+export interface LockedLine extends LineKey {
+  readonly state: string
+  /** In milliseconds since 1970, by the database's clock. */
+  readonly updatedAt: number
 }
 
 /** The name of a line, for maps. */
@@ -50,21 +58,48 @@ export class TargetLines {
 
   /** The states of lines, locked until the end of the transaction. */
   async states(runner: QueryRunner, keys: readonly LineKey[]): Promise<Map<string, string>> {
-    const states = new Map<string, string>()
+    const lines = await this.lock(runner, keys)
+    return new Map([...lines].map(([name, { state }]) => [name, state]))
+  }
+
+  /** Those of these lines that are there, by their names. */
+  async lock(runner: QueryRunner, keys: readonly LineKey[]): Promise<Map<string, LockedLine>> {
+    const lines = new Map<string, LockedLine>()
     for (const some of chunks(keys, CHUNK)) {
       const { table, dialect } = this.#sql
       const statement = this.#sql.build(
         p =>
-          `SELECT backend, object_key, state FROM ${table} WHERE ${whereKeys(some, p)} ORDER BY backend, object_key${dialect.ownPool ? ' FOR UPDATE' : ''}`,
+          `SELECT backend, object_key, state, updated_at FROM ${table} WHERE ${whereKeys(some, p)} ORDER BY backend, object_key${dialect.ownPool ? ' FOR UPDATE' : ''}`,
       )
       const { rows } = await execute(runner, statement)
-      for (const row of rows)
-        states.set(
-          nameOf({ backend: String(row.backend), objectKey: String(row.object_key) }),
-          String(row.state),
-        )
+      for (const row of rows) {
+        const key = { backend: String(row.backend), objectKey: String(row.object_key) }
+        lines.set(nameOf(key), { ...key, state: String(row.state), updatedAt: Number(row.updated_at) })
+      }
     }
-    return states
+    return lines
+  }
+
+  /**
+   * Makes lines of objects that are there and that nobody has written down: `kept`, so that whatever becomes of this run,
+   * nothing deletes them.
+   */
+  async note(runner: QueryRunner, entries: readonly TargetEntry[]): Promise<void> {
+    const { table, dialect } = this.#sql
+    const { insert, end } = dialect.insertAbsent
+    // In one order, so that two runners do not wait for each other.
+    const sorted = unique(entries).sort((one, other) => (nameOf(one) < nameOf(other) ? -1 : 1))
+    for (const some of chunks(sorted, CHUNK)) {
+      const statement = this.#sql.build(p => {
+        const lines = some.map(
+          ({ backend, objectKey, disk, tenant, size }) =>
+            `(${p(backend)}, ${p(objectKey)}, ${p(disk)}, ${p(tenant)}, 'kept', ${p(size)}, NULL, 0, ${dialect.now}, ${dialect.now})`,
+        )
+        return `${insert} ${table} (backend, object_key, disk, tenant, state, size, expires_at, attempts, created_at, updated_at)
+VALUES ${lines.join(', ')}${end}`
+      })
+      await execute(runner, statement)
+    }
   }
 
   /** Begins the leases of pending lines anew. */
@@ -81,7 +116,7 @@ export class TargetLines {
   async attach(
     runner: QueryRunner,
     entries: readonly TargetEntry[],
-    from: 'pending' | 'kept',
+    from: 'pending' | 'kept' | 'attached',
   ): Promise<void> {
     for (const some of chunks(entries, CHUNK)) {
       const size = (p: (value: unknown) => string) => {
@@ -96,9 +131,9 @@ export class TargetLines {
     }
   }
 
-  /** Objects that no row holds any more, and that stay until they are pruned. */
-  async keep(runner: QueryRunner, entries: readonly StageEntry[]): Promise<void> {
-    for (const some of chunks(unique(entries), CHUNK)) await execute(runner, release(this.#sql, some, 'keep'))
+  /** Objects that no row holds any more, and that stay until they are pruned, or for some days. */
+  async keep(runner: QueryRunner, entries: readonly StageEntry[], fate: Fate = 'keep'): Promise<void> {
+    for (const some of chunks(unique(entries), CHUNK)) await execute(runner, release(this.#sql, some, fate))
   }
 
   /** Complete copies that no row will point to; a line that a row has by now stays. */

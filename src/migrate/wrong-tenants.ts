@@ -21,7 +21,9 @@ export async function wrongTenants<E extends ObjectLiteral>(
     if (row === undefined) continue // gone meanwhile, which the switch finds out
     try {
       const expected = tenantOf(row)
-      for (const file of filesIn(column, cell.text)) assertTenantOfRow(expected, file.tenant)
+      // What nobody can read has no tenant; it fails for a better reason.
+      for (const file of filesIn(column, cell.text))
+        if (file.key !== '') assertTenantOfRow(expected, file.tenant)
     } catch (error) {
       wrong.set(cell.rowId, { cell, error })
     }

@@ -20,7 +20,7 @@ import {
   type StoredFileOrigin,
 } from '../core/stored-file.js'
 import type { Keeping } from './keeping.js'
-import { type LegacyReader, readLegacy } from './legacy.js'
+import { type LegacyReader, locateLegacy, readLegacy } from './legacy.js'
 
 /** What makes a column a file column; it lies on the column's transformer. */
 export interface FileColumnSettings {
@@ -94,7 +94,20 @@ export class BoundTransformer implements ValueTransformer {
   /** Never throws: a row must load whatever is in it. */
   from(value: unknown): unknown {
     if (typeof value !== 'string') return value
-    return this.#isList ? fromColumnListText(this.#origin, value) : this.#read(value)
+    if (this.#isList) return fromColumnListText(this.#origin, value)
+    // How old columns that may not be NULL say that there is no file.
+    return this[BRAND].legacy !== undefined && value.trim() === '' ? null : this.#read(value)
+  }
+
+  /**
+   * Where the file of an old column's text lies.
+   *
+   * @throws ERR_CONFIG for a column without `legacy`, and as {@link locateLegacy}
+   */
+  locate(text: string): StoredFileData {
+    const { rules, legacy } = this[BRAND]
+    if (legacy !== undefined) return locateLegacy(this.#storage, rules, legacy, text)
+    throw new StorageError('ERR_CONFIG', 'This column has no legacy reader.')
   }
 
   /** The files in a value of this column. @throws ERR_FILE_FORGED, ERR_FILE_COUNT */

@@ -1,3 +1,4 @@
+import { StorageError } from '../core/errors.js'
 import { assertObjectKey } from '../core/key.js'
 import type { ResolvedRules } from '../core/rules.js'
 import type { Storage } from '../core/storage.js'
@@ -22,11 +23,42 @@ export interface LegacyFile {
 /** Reads the text of an old plain-string column; undefined for text that names no file. */
 export type LegacyReader = (value: string) => LegacyFile | undefined
 
+/** Our own text in the words of another version, which no reader of paths is to take for one. */
+const OTHER_VERSION = /^\s*\{\s*"v"\s*:\s*\d/
+
 /**
  * What an old column's text tells about its file: where it lies. Size, type and checksum are unknown until the
  * bytes are looked at, so the type is the one that no browser runs.
  *
- * @returns undefined for text that names no file; never throws, because a row must load whatever is in it
+ * @throws ERR_BACKEND_UNKNOWN for text that names no file, ERR_KEY_INVALID, ERR_TENANT_INVALID, ERR_TENANT_REQUIRED, and what
+ *   the reader throws
+ */
+export function locateLegacy(
+  storage: Storage,
+  rules: ResolvedRules,
+  legacy: LegacyReader,
+  text: string,
+): StoredFileData {
+  const found = OTHER_VERSION.test(text) ? undefined : legacy(text)
+  if (found === undefined)
+    throw new StorageError('ERR_BACKEND_UNKNOWN', 'The column holds text that names no file of this storage.')
+  const { tenant, key, name, backend } = found
+  assertObjectKey(key)
+  const address = inTenant(tenant, () => storage.disk(rules.disk).address(key, 'head'))
+  return {
+    ...address,
+    backend: backend ?? address.backend,
+    name,
+    size: 0,
+    type: 'application/octet-stream',
+    sha256: null,
+  }
+}
+
+/**
+ * {@link locateLegacy} for rows that are loaded: never throws, because a row must load whatever is in it.
+ *
+ * @returns undefined for text that names no file
  */
 export function readLegacy(
   storage: Storage,
@@ -35,19 +67,7 @@ export function readLegacy(
   text: string,
 ): StoredFileData | undefined {
   try {
-    const found = legacy(text)
-    if (found === undefined) return undefined
-    const { tenant, key, name, backend } = found
-    assertObjectKey(key)
-    const address = inTenant(tenant, () => storage.disk(rules.disk).address(key, 'head'))
-    return {
-      ...address,
-      backend: backend ?? address.backend,
-      name,
-      size: 0,
-      type: 'application/octet-stream',
-      sha256: null,
-    }
+    return locateLegacy(storage, rules, legacy, text)
   } catch {
     return undefined
   }

@@ -49,7 +49,7 @@ describeOnDatabases('planMigration', fresh => {
       'ERR_FILE_CHANGED',
       'ERR_FILE_EXISTS',
       'ERR_TENANT_MISMATCH',
-      'ERR_TENANT_MISMATCH',
+      'ERR_BACKEND_UNKNOWN',
     ])
   })
 
