@@ -60,7 +60,7 @@ export class Journal {
     const { rows } = await this.#run(
       runner,
       p =>
-        `SELECT row_id FROM ${this.#table} WHERE ${this.#cells(p)} AND row_id IN (${rowIds.map(p).join(', ')}) AND state = 'moving' AND lease_until >= ${this.#dialect.now}`,
+        `SELECT row_id FROM ${this.#table} WHERE ${this.#cells(p)} AND row_id ${p.oneOf(rowIds)} AND state = 'moving' AND lease_until >= ${this.#dialect.now}`,
     )
     return new Set(rows.map(row => String(row.row_id)))
   }
@@ -77,12 +77,14 @@ export class Journal {
         ? 'ON DUPLICATE KEY UPDATE'
         : 'ON CONFLICT (table_name, column_name, target, row_id) DO UPDATE SET'
     await this.#run(runner, p => {
-      const lines = entries.map(
-        ({ rowId, oldText, attempts }) =>
-          `(${p(table)}, ${p(column)}, ${p(target)}, ${p(rowId)}, 'moving', ${p(worker)}, ${now} + ${p(lease)}, ${p(attempts)}, ${p(oldText)}, ${now})`,
+      const lines = p.lines(
+        { rowId: 'text', attempts: 'bigint', oldText: 'text' },
+        entries,
+        value =>
+          `${p(table)}, ${p(column)}, ${p(target)}, ${value('rowId')}, 'moving', ${p(worker)}, ${now} + ${p(lease)}, ${value('attempts')}, ${value('oldText')}, ${now}`,
       )
       return `INSERT INTO ${this.#table} (table_name, column_name, target, row_id, state, runner, lease_until, attempts, old_text, updated_at)
-VALUES ${lines.join(', ')}
+${lines}
 ${conflict} attempts = ${given('attempts')}, error = NULL, new_text = NULL, ${columns.map(name => `${name} = ${given(name)}`).join(', ')}`
     })
   }
@@ -143,7 +145,7 @@ ORDER BY row_id LIMIT ${limit}${this.#dialect.ownPool ? ' FOR UPDATE SKIP LOCKED
     await this.#run(
       runner,
       p =>
-        `UPDATE ${this.#table} SET lease_until = 0, runner = NULL WHERE ${this.#here(p)} AND row_id IN (${rowIds.map(p).join(', ')}) AND runner = ${p(worker)} AND state = 'moving'`,
+        `UPDATE ${this.#table} SET lease_until = 0, runner = NULL WHERE ${this.#here(p)} AND row_id ${p.oneOf(rowIds)} AND runner = ${p(worker)} AND state = 'moving'`,
     )
   }
 
@@ -153,7 +155,7 @@ ORDER BY row_id LIMIT ${limit}${this.#dialect.ownPool ? ' FOR UPDATE SKIP LOCKED
     const { rows } = await this.#run(
       runner,
       p =>
-        `SELECT row_id FROM ${this.#table} WHERE ${this.#here(p)} AND row_id IN (${rowIds.map(p).join(', ')}) AND state = 'moving' AND runner = ${p(worker)} ORDER BY row_id${this.#dialect.ownPool ? ' FOR UPDATE' : ''}`,
+        `SELECT row_id FROM ${this.#table} WHERE ${this.#here(p)} AND row_id ${p.oneOf(rowIds)} AND state = 'moving' AND runner = ${p(worker)} ORDER BY row_id${this.#dialect.ownPool ? ' FOR UPDATE' : ''}`,
     )
     return new Set(rows.map(row => String(row.row_id)))
   }
@@ -179,7 +181,7 @@ ORDER BY row_id LIMIT ${limit}`,
     const { rows } = await this.#run(
       runner,
       p =>
-        `SELECT row_id, old_text, new_text, attempts FROM ${this.#table} WHERE ${this.#here(p)} AND row_id IN (${rowIds.map(p).join(', ')}) AND state = ${p(state)} ORDER BY row_id${this.#dialect.ownPool ? ' FOR UPDATE' : ''}`,
+        `SELECT row_id, old_text, new_text, attempts FROM ${this.#table} WHERE ${this.#here(p)} AND row_id ${p.oneOf(rowIds)} AND state = ${p(state)} ORDER BY row_id${this.#dialect.ownPool ? ' FOR UPDATE' : ''}`,
     )
     return rows.map(entryOf)
   }
@@ -196,14 +198,13 @@ ORDER BY row_id LIMIT ${limit}`,
       value: (row: { newText?: string; error?: string }) => string | undefined,
       otherwise: string,
     ) => {
-      const cases = rows.filter(row => value(row) !== undefined)
-      if (cases.length === 0) return otherwise
-      return `CASE row_id ${cases.map(row => `WHEN ${p(row.rowId)} THEN ${p(value(row))}`).join(' ')} ELSE ${otherwise} END`
+      const pairs = rows.filter(row => value(row) !== undefined).map(row => [row.rowId, value(row)] as const)
+      return pairs.length === 0 ? otherwise : `COALESCE(${p.valueBy('row_id', pairs, 'text')}, ${otherwise})`
     }
     await this.#run(
       runner,
       p =>
-        `UPDATE ${this.#table} SET state = ${p(state)}, runner = NULL, lease_until = NULL, new_text = ${pick(p, row => row.newText, 'new_text')}, error = ${pick(p, row => row.error, 'NULL')}, attempts = attempts + ${state === 'failed' ? 1 : 0}, updated_at = ${this.#dialect.now} WHERE ${this.#here(p)} AND row_id IN (${rows.map(row => p(row.rowId)).join(', ')})`,
+        `UPDATE ${this.#table} SET state = ${p(state)}, runner = NULL, lease_until = NULL, new_text = ${pick(p, row => row.newText, 'new_text')}, error = ${pick(p, row => row.error, 'NULL')}, attempts = attempts + ${state === 'failed' ? 1 : 0}, updated_at = ${this.#dialect.now} WHERE ${this.#here(p)} AND row_id ${p.oneOf(rows.map(row => row.rowId))}`,
     )
   }
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { Disk } from '../core/disk.js'
 import type { ObjectInfo, PutBody, PutOptions } from '../core/driver.js'
@@ -46,17 +46,16 @@ export async function moveBytes(
   try {
     const isKnown = knows(file)
     if (isKnown) assertSame(file, { size: info.size, sha256: null })
-    const source = info.size <= SMALL ? await whole(body, context) : body
+    const source = info.size <= SMALL ? await whole(body, info.size, context) : body
     const type = isKnown ? file.type : await typeOf(disk, file, source, context)
-    const tap = new Tap(context)
-    const sent = source instanceof Readable ? tap.through(source) : tap.all(source)
+    const { sent, factsOfSent } = tapped(source, context)
     const headers = { ...kept(info), ...storedHeaders(disk, type, file.name) }
     const stored = await putNew(disk, target, sent, {
       ...headers,
       ...{ contentType: type, size: info.size, signal },
     })
     // What lies there already may be what an earlier try left.
-    const facts = stored === undefined ? await factsAt(disk, file, context) : tap.facts()
+    const facts = stored === undefined ? await factsAt(disk, file, context) : factsOfSent()
     try {
       if (isKnown) assertSame(file, facts)
       if (stored === undefined) await assertCopied(disk, target, facts, context, stranger)
@@ -86,13 +85,11 @@ function kept({ contentDisposition, cacheControl }: ObjectInfo) {
   return { contentDisposition, cacheControl }
 }
 
-async function whole(body: Readable, { rate, signal }: MoveContext): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  for await (const chunk of body) {
-    await rate.take(chunk.length, signal)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
+/** A small body. Where the driver has read it already, it is taken as it lies there. */
+async function whole(body: Readable, size: number, { rate, signal }: MoveContext): Promise<Buffer> {
+  await rate.take(size, signal)
+  const there: unknown = body.readableLength === size ? body.read() : null
+  return there instanceof Buffer ? there : Buffer.concat(await body.toArray())
 }
 
 async function typeOf(
@@ -121,6 +118,19 @@ async function putNew(
   }
 }
 
+/** What is to be sent, and what was found in it when that is done. */
+function tapped(
+  source: Buffer | Readable,
+  context: MoveContext,
+): { sent: PutBody; factsOfSent: () => Facts } {
+  if (source instanceof Readable) {
+    const tap = new Tap(context)
+    return { sent: tap.through(source), factsOfSent: () => tap.facts() }
+  }
+  const sha256 = context.verify === 'size' ? null : hash('sha256', source)
+  return { sent: source, factsOfSent: () => ({ size: source.length, sha256 }) }
+}
+
 /** Counts and hashes bytes on their way. */
 class Tap {
   readonly #context: MoveContext
@@ -129,11 +139,6 @@ class Tap {
 
   constructor(context: MoveContext) {
     this.#context = context
-  }
-
-  all(bytes: Buffer): Buffer {
-    this.#add(bytes)
-    return bytes
   }
 
   through(source: Readable): Readable {

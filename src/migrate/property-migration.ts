@@ -112,11 +112,13 @@ export class PropertyMigration<E extends ObjectLiteral> {
 
   async #page({ cells, rows }: TakenPage): Promise<void> {
     const { transactions, storage, column, lines } = this.#of
-    const wrong = await transactions.run(runner => wrongTenants(runner, this.#of, this.#options, cells))
-    const right = cells.filter(({ rowId }) => !wrong.has(rowId))
     const { free } = this.#options
     const context = { storage, column, lines, free, selection: this.#options, lease: TARGET_LEASE }
-    const { booked, failed } = await transactions.run(runner => book(runner, right, context))
+    const { wrong, booked, failed } = await transactions.run(async runner => {
+      const wrong = await wrongTenants(runner, this.#of, this.#options, cells)
+      const right = cells.filter(({ rowId }) => !wrong.has(rowId))
+      return { wrong, ...(await book(runner, right, context)) }
+    })
     for (const cell of booked) this.#underWay.add(cell)
     try {
       const copies = await Promise.all(booked.map(cell => this.#copy(cell)))

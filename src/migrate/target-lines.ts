@@ -2,7 +2,14 @@ import type { QueryRunner } from 'typeorm'
 import type { StageEntry } from '../core/ledger.js'
 import { chunks } from '../typeorm/chunks.js'
 import { execute } from '../typeorm/execute.js'
-import { type LedgerSql, type LineKey, type Statement, whereKeys } from '../typeorm/ledger-sql.js'
+import {
+  byBackend,
+  type LedgerSql,
+  type LineKey,
+  type Place,
+  type Statement,
+  whereKeys,
+} from '../typeorm/ledger-sql.js'
 import { release, releaseSet } from '../typeorm/release-statements.js'
 import type { Fate } from '../typeorm/work.js'
 
@@ -49,8 +56,10 @@ export class TargetLines {
   ): Promise<Map<string, string>> {
     const taken = new Map<string, string>()
     for (const some of chunks(entries, CHUNK)) {
-      await execute(runner, this.#stage(some, lease))
-      for (const [name, state] of await this.states(runner, some))
+      const { rows } = await execute(runner, this.#stage(some, lease))
+      const staged = new Set(rows.map(row => nameOf(keyOf(row))))
+      const unknown = some.filter(entry => !staged.has(nameOf(entry)))
+      for (const [name, state] of await this.states(runner, unknown))
         if (state !== 'pending') taken.set(name, state)
     }
     return taken
@@ -73,7 +82,7 @@ export class TargetLines {
       )
       const { rows } = await execute(runner, statement)
       for (const row of rows) {
-        const key = { backend: String(row.backend), objectKey: String(row.object_key) }
+        const key = keyOf(row)
         lines.set(nameOf(key), { ...key, state: String(row.state), updatedAt: Number(row.updated_at) })
       }
     }
@@ -118,16 +127,11 @@ VALUES ${lines.join(', ')}${end}`
     entries: readonly TargetEntry[],
     from: 'pending' | 'kept' | 'attached',
   ): Promise<void> {
-    for (const some of chunks(entries, CHUNK)) {
-      const size = (p: (value: unknown) => string) => {
-        const known = some.filter(entry => entry.size !== null)
-        if (known.length === 0) return ''
-        return `size = CASE ${known.map(entry => `WHEN ${whereKeys([entry], p)} THEN ${p(entry.size)}`).join(' ')} ELSE size END, `
+    for (const group of byBackend(entries).values()) {
+      for (const some of chunks(group, CHUNK)) {
+        const set = (p: Place) => `${sizes(some, p)}state = 'attached', expires_at = NULL, upload_id = NULL`
+        await execute(runner, this.#update(some, from, set))
       }
-      await execute(
-        runner,
-        this.#update(some, from, p => `${size(p)}state = 'attached', expires_at = NULL, upload_id = NULL`),
-      )
     }
   }
 
@@ -172,28 +176,42 @@ VALUES ${lines.join(', ')}${end}`
     const { table, dialect } = this.#sql
     const { now, onDuplicate, family } = dialect
     return this.#sql.build(p => {
-      const lines = entries.map(
-        ({ backend, objectKey, disk, tenant, size }) =>
-          `(${p(backend)}, ${p(objectKey)}, ${p(disk)}, ${p(tenant)}, 'pending', ${p(size)}, ${now} + ${p(lease)}, 0, ${now}, ${now})`,
+      const lines = p.lines(
+        { backend: 'text', objectKey: 'text', disk: 'text', tenant: 'text', size: 'bigint' },
+        entries,
+        value =>
+          `${value('backend')}, ${value('objectKey')}, ${value('disk')}, ${value('tenant')}, 'pending', ${value('size')}, ${now} + ${p(lease)}, 0, ${now}, ${now}`,
       )
       const insert = `INSERT INTO ${table} (backend, object_key, disk, tenant, state, size, expires_at, attempts, created_at, updated_at)
-VALUES ${lines.join(', ')}
+${lines}
 ${onDuplicate}`
       const free = `IN ('pending', 'kept')`
+      // PostgreSQL tells which lines it wrote; the states of the others are asked for.
+      const told = family === 'postgres' ? ' RETURNING backend, object_key' : ''
       if (family !== 'mysql')
-        return `${insert} state = 'pending', expires_at = excluded.expires_at, attempts = 0, error = NULL, updated_at = ${now} WHERE ${table}.state ${free}`
+        return `${insert} state = 'pending', expires_at = excluded.expires_at, attempts = 0, error = NULL, updated_at = ${now} WHERE ${table}.state ${free}${told}`
       // The assignments are made from left to right, so the new state decides on the time.
       return `${insert} state = IF(state ${free}, 'pending', state), expires_at = IF(state = 'pending', VALUES(expires_at), expires_at)`
     })
   }
 
-  #update(keys: readonly LineKey[], from: string, set: (p: (value: unknown) => string) => string): Statement {
+  #update(keys: readonly LineKey[], from: string, set: (p: Place) => string): Statement {
     const { table, dialect } = this.#sql
     return this.#sql.build(
       p =>
         `UPDATE ${table} SET ${set(p)}, updated_at = ${dialect.now} WHERE ${whereKeys(keys, p)} AND state = '${from}'`,
     )
   }
+}
+
+function keyOf(row: Record<string, unknown>): LineKey {
+  return { backend: String(row.backend), objectKey: String(row.object_key) }
+}
+
+/** What the lines of one backend get to know of their objects' sizes. */
+function sizes(entries: readonly TargetEntry[], p: Place): string {
+  const known = entries.filter(({ size }) => size !== null).map(each => [each.objectKey, each.size] as const)
+  return known.length === 0 ? '' : `size = COALESCE(${p.valueBy('object_key', known, 'bigint')}, size), `
 }
 
 /** The same line twice in one statement is an error to PostgreSQL. */

@@ -105,12 +105,8 @@ export class FileTable {
       ({ databaseName }) => `, ${this.#escape(databaseName)} = ${this.#escape(databaseName)}`,
     )
     return this.#sql.build(p => {
-      const cases = cells.map(
-        ({ id, text }) =>
-          `WHEN ${this.#primary((part, index) => `${part} = ${p(id[index])}`)} THEN ${p(text)}`,
-      )
       const ids = cells.map(({ id }) => id)
-      return `UPDATE ${this.#table()} SET ${name} = CASE ${cases.join(' ')} ELSE ${name} END${others.join('')} WHERE ${this.#among(ids, p)}`
+      return `UPDATE ${this.#table()} SET ${name} = COALESCE(${this.#textBy(cells, p)}, ${name})${others.join('')} WHERE ${this.#among(ids, p)}`
     })
   }
 
@@ -142,7 +138,33 @@ export class FileTable {
     return transformer?.filesOf(transformer.from(row.texts[column] ?? null)) ?? []
   }
 
+  #textBy(cells: readonly { id: readonly string[]; text: string }[], p: Place): string {
+    const key = this.#listedKey()
+    if (key !== undefined)
+      return p.valueBy(
+        key,
+        cells.map(({ id, text }) => [id[0], text] as const),
+        'text',
+      )
+    const cases = cells.map(
+      ({ id, text }) => `WHEN ${this.#primary((part, index) => `${part} = ${p(id[index])}`)} THEN ${p(text)}`,
+    )
+    return `CASE ${cases.join(' ')} END`
+  }
+
+  /**
+   * The primary key, where its values can stand in a list: a single column, on PostgreSQL. MariaDB and MySQL compare
+   * numbers with lists of text as floating-point numbers.
+   */
+  #listedKey(): string | undefined {
+    const [key, ...others] = this.#metadata.primaryColumns
+    if (key === undefined || others.length > 0 || this.#database !== 'postgres') return undefined
+    return this.#escape(key.databaseName)
+  }
+
   #among(ids: readonly (readonly string[])[], p: Place): string {
+    const key = this.#listedKey()
+    if (key !== undefined) return `${key} ${p.oneOf(ids.map(([id]) => id))}`
     return `(${ids.map(id => `(${this.#primary((part, index) => `${part} = ${p(id[index])}`)})`).join(' OR ')})`
   }
 

@@ -1,6 +1,9 @@
 import type { DataSource, EntityMetadata } from 'typeorm'
 import type { StageEntry } from '../core/ledger.js'
 import type { Dialect } from './dialect.js'
+import { makePlace, type Place } from './place.js'
+
+export type { Place }
 
 /** One SQL statement with its parameters. */
 export interface Statement {
@@ -11,17 +14,10 @@ export interface Statement {
 /** The key of a line. */
 export type LineKey = Pick<StageEntry, 'backend' | 'objectKey'>
 
-/** Stands for a value in a statement: gives the placeholder of the database. */
-export type Place = (value: unknown) => string
-
 /** Builds from left to right: where parameters have no numbers, their order must be that of the text. */
 export function buildStatement(driver: DataSource['driver'], write: (p: Place) => string): Statement {
   const parameters: unknown[] = []
-  const sql = write(value => {
-    parameters.push(value)
-    const index = parameters.length - 1
-    return driver.createParameter(`p${index}`, index)
-  })
+  const sql = write(makePlace(driver, parameters))
   return { sql, parameters }
 }
 
@@ -53,8 +49,20 @@ export class LedgerSql {
 
 /** The condition that picks these lines. */
 export function whereKeys(keys: readonly LineKey[], p: Place): string {
-  const lines = keys.map(
-    ({ backend, objectKey }) => `(backend = ${p(backend)} AND object_key = ${p(objectKey)})`,
-  )
-  return `(${lines.join(' OR ')})`
+  const conditions = [...byBackend(keys)].map(([backend, some]) => {
+    const objectKeys = some.map(({ objectKey }) => objectKey)
+    return `(backend = ${p(backend)} AND object_key ${p.oneOf(objectKeys)})`
+  })
+  return `(${conditions.join(' OR ')})`
+}
+
+/** Lines together with those of the same backend. */
+export function byBackend<T extends LineKey>(lines: readonly T[]): Map<string, T[]> {
+  const groups = new Map<string, T[]>()
+  for (const line of lines) {
+    const group = groups.get(line.backend)
+    if (group === undefined) groups.set(line.backend, [line])
+    else group.push(line)
+  }
+  return groups
 }

@@ -16,12 +16,14 @@ export function release(sql: LedgerSql, entries: readonly StageEntry[], fate: Fa
   const { now, onDuplicate } = sql.dialect
   const { state, until } = endOf(sql.dialect, fate)
   return sql.build(p => {
-    const lines = entries.map(
-      ({ backend, objectKey, disk, tenant }) =>
-        `(${p(backend)}, ${p(objectKey)}, ${p(disk)}, ${p(tenant)}, '${state}', ${until}, 0, ${now}, ${now})`,
+    const lines = p.lines(
+      { backend: 'text', objectKey: 'text', disk: 'text', tenant: 'text' },
+      entries,
+      value =>
+        `${value('backend')}, ${value('objectKey')}, ${value('disk')}, ${value('tenant')}, '${state}', ${until}, 0, ${now}, ${now}`,
     )
     return `INSERT INTO ${sql.table} (backend, object_key, disk, tenant, state, expires_at, attempts, created_at, updated_at)
-VALUES ${lines.join(', ')}
+${lines}
 ${onDuplicate} ${releaseSet(sql.dialect, fate)}`
   })
 }

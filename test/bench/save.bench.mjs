@@ -9,7 +9,7 @@ import { createStorage, runWithTenant } from '../../dist/core/index.js'
 import { fileColumn, withFiles } from '../../dist/typeorm/index.js'
 import { storeFile } from '../../dist/upload/index.js'
 import { judge, measure, printTable, show } from './measure.mjs'
-import { startDatabase } from './uploads/postgres.mjs'
+import { startDatabase } from './support.mjs'
 
 const CALLS = 40
 const ROUNDS = 15

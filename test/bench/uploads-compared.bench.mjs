@@ -2,8 +2,9 @@
 //
 //   npm run bench -- uploads-compared                                    about ten minutes
 //   BENCH_ROUNDS=1 BENCH_WORKLOADS=small npm run bench -- uploads-compared
+
+import { startDatabase } from './support.mjs'
 import { engines } from './uploads/engines.mjs'
-import { startDatabase } from './uploads/postgres.mjs'
 import { compare, printResults, workloads } from './uploads/runs.mjs'
 
 const rounds = Number(process.env.BENCH_ROUNDS ?? 3)

@@ -11,7 +11,7 @@ const LIBRARIES = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' } as Rec
 /** A program of the system, or of a package of its distribution. */
 export interface AptProgram {
   readonly program: string
-  /** What stands before `/sbin`, with the package's data in `share`. */
+  /** What stands before `/sbin` or `/bin`, with the package's data in `share`. */
   readonly base: string
   /** To be run with: an unpacked program needs its libraries. */
   readonly env: NodeJS.ProcessEnv
@@ -29,5 +29,7 @@ export async function aptProgram(name: string, fromPackage: string): Promise<Apt
   await run('bash', [script, root, fromPackage], { timeout: 300_000 })
   const base = path.join(root, 'usr')
   const LD_LIBRARY_PATH = path.join(base, 'lib', LIBRARIES[process.arch] ?? '')
-  return { program: path.join(base, 'sbin', name), base, env: { ...process.env, LD_LIBRARY_PATH } }
+  const server = path.join(base, 'sbin', name)
+  const program = existsSync(server) ? server : path.join(base, 'bin', name)
+  return { program, base, env: { ...process.env, LD_LIBRARY_PATH } }
 }

@@ -1,11 +1,9 @@
 // Runs the variants against the workloads: the S3 in one process, the application in another, fresh for every run and
 // warmed up, the client in this one.
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { start } from '../child.mjs'
 import { printTable, show } from '../measure.mjs'
 import { fileOf, openClient } from './client.mjs'
 import { engines } from './engines.mjs'
@@ -50,32 +48,6 @@ export const workloads = {
   },
 }
 
-async function start(file, args, options = {}) {
-  const env = {
-    ...process.env,
-    NODE_ENV: 'production',
-    AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
-  }
-  const child = fork(fileURLToPath(file), args, { env, ...options })
-  const end = once(child, 'exit')
-  const failure = end.then(([code]) =>
-    Promise.reject(new Error(`A process of the benchmark ended with ${code}.`)),
-  )
-  failure.catch(() => {}) // also when it ends in order
-  const heard = async () => (await Promise.race([once(child, 'message'), failure]))[0]
-  const { port } = await heard()
-  const ask = message => {
-    const answer = heard()
-    child.send(message)
-    return answer
-  }
-  const stop = async () => {
-    if (child.connected) child.disconnect()
-    await end
-  }
-  return { port, ask, stop }
-}
-
 /**
  * Every variant in every round, every second round backwards.
  *
@@ -83,8 +55,8 @@ async function start(file, args, options = {}) {
  */
 export async function compare(workload, variants, { rounds, database }) {
   const folder = mkdtempSync(path.join(tmpdir(), 'tenant-files-bench-'))
-  const s3 = await start(new URL('./null-s3.mjs', import.meta.url), [])
-  const context = { endpoint: `http://127.0.0.1:${s3.port}`, folder, database }
+  const s3 = await start(new URL('../null-s3.mjs', import.meta.url), [])
+  const context = { endpoint: `http://127.0.0.1:${s3.hello.port}`, folder, database }
   const files = { small: fileOf(SMALL), own: fileOf(workload.file) }
   const results = new Map(variants.map(variant => [variant, []]))
   try {
@@ -107,7 +79,7 @@ async function run(variant, workload, files, s3, context) {
   let client
   try {
     const { count, connections, warmUp } = workload
-    client = await openClient(app.port, connections)
+    client = await openClient(app.hello.port, connections)
     await client.uploadAll(files.small, WARM_UP)
     await client.uploadAll(files.own, warmUp)
     await s3.ask({ slow: workload.slow })

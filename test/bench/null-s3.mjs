@@ -4,10 +4,11 @@
 //
 // Runs in a process of its own (child_process.fork). Says { port } when it listens. Understands { slow } (seconds
 // before every answer, and bytes per second and connection, or none) and { count: true }, which it answers with the
-// counts since the last time.
+// counts and its processor time since the last time.
 import { createServer } from 'node:http'
 
 let counts = newCounts()
+let cpuBefore = process.cpuUsage()
 let slow = { latency: 0, rate: 0 }
 
 function newCounts() {
@@ -20,7 +21,7 @@ function actionOf({ method, url }) {
   if (method === 'PUT') return isPart ? 'UploadPart' : 'PutObject'
   if (method === 'POST')
     return url.includes('uploadId=') ? 'CompleteMultipartUpload' : 'CreateMultipartUpload'
-  return method
+  return method === 'GET' && url.includes('prefix=') ? 'ListObjects' : method
 }
 
 const XML = { 'content-type': 'application/xml' }
@@ -37,6 +38,11 @@ const answers = {
     200,
     XML,
     '<CompleteMultipartUploadResult><ETag>"null"</ETag></CompleteMultipartUploadResult>',
+  ],
+  ListObjects: [
+    200,
+    XML,
+    '<ListBucketResult><IsTruncated>false</IsTruncated><KeyCount>0</KeyCount></ListBucketResult>',
   ],
   DELETE: [204, {}, ''],
   HEAD: [404, {}, ''],
@@ -77,7 +83,9 @@ server.requestTimeout = 0
 server.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }))
 process.on('message', message => {
   if (message.slow) slow = message.slow
-  process.send(counts)
+  const { user, system } = process.cpuUsage(cpuBefore)
+  process.send({ ...counts, cpu: (user + system) / 1e6 })
   counts = newCounts()
+  cpuBefore = process.cpuUsage()
 })
 process.once('disconnect', () => process.exit())

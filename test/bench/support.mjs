@@ -1,16 +1,17 @@
-// The PostgreSQL of the tests, for a benchmark. Their sources are TypeScript, so Vite loads them.
+// What the tests have, for benchmarks. It is TypeScript, so Vite loads it.
 import { chmodSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runnerImport } from 'vite'
 
-const load = async name => {
-  const file = fileURLToPath(new URL(`../../support/${name}.ts`, import.meta.url))
+/** @param name of a file in test/support */
+export async function load(name) {
+  const file = fileURLToPath(new URL(`../support/${name}.ts`, import.meta.url))
   return (await runnerImport(file, { configFile: false, logLevel: 'error' })).module
 }
 
-/** @returns the address of an empty database, and a function that ends the server */
+/** @returns the address of an empty PostgreSQL database, and a function that ends the server */
 export async function startDatabase() {
   const { startKeeper } = await load('keeper')
   const { startPostgres } = await load('postgres-server')
