@@ -4,6 +4,8 @@ import { DiskAccess } from './disk-access.js'
 import type { DiskOptions } from './disk-options.js'
 import { DiskUrls, type DiskUrlsContext, type UrlTarget } from './disk-urls.js'
 import type {
+  CopiedObject,
+  CopyFromOptions,
   CopyOptions,
   Driver,
   GetOptions,
@@ -19,7 +21,7 @@ import type {
 import type { EnvironmentTag } from './environment-tag.js'
 import { publish } from './events.js'
 import { keepOptionsOf } from './keep-options.js'
-import { objectHeaders } from './object-headers.js'
+import { type ObjectHeaders, objectHeaders } from './object-headers.js'
 import { scopeDriver } from './scoped-driver.js'
 import { columnOf, type FileAddress, rememberUrl, urlMemoOf } from './stored-file.js'
 import { type FileFacts, factsOf } from './url-answer.js'
@@ -75,10 +77,7 @@ export class Disk {
     takeBody(body)
     try {
       const address = this.address(target, 'put')
-      const headers = objectHeaders({
-        ...options,
-        cacheControl: options.cacheControl ?? this.options.cacheControl,
-      })
+      const headers = this.#headers(options)
       const ifNoneMatch = this.options.overwrite === 'allow' ? options.ifNoneMatch : '*'
       const { storageClass, encryption, ...rest } = options
       const driver = await this.#driverToWrite(address)
@@ -131,6 +130,29 @@ export class Disk {
     const copy = { ...address, key: toKey }
     if (this.options.overwrite === 'allow') await this.purge(copy.backend, this.objectKey(copy))
     return copy
+  }
+
+  /**
+   * Copies an object from one backend to another without its bytes passing through this process, create-only. For the
+   * library's own rooms.
+   *
+   * @returns undefined where the backends cannot; nothing was done then
+   * @throws ERR_FILE_NOT_FOUND, ERR_FILE_EXISTS, ERR_SYSTEM_REQUIRED
+   */
+  async copyFrom(
+    source: FileAddress,
+    target: FileAddress,
+    options: CopyFromOptions,
+  ): Promise<CopiedObject | undefined> {
+    const [from, to] = [this.address(source, 'get'), this.address(target, 'put')]
+    for (const address of [from, to]) this.objectKey(address) // judged before any backend is asked
+    const place = (await this.#driver(from)).copySource?.(from.key)
+    const driver = await this.#driverToWrite(to)
+    if (place === undefined || driver.copyFrom === undefined) return undefined
+    const { storageClass, encryption } = options
+    const kept = this.#kept(to, driver, { storageClass, encryption })
+    const asked = { ...options, ...this.#headers(options), ...kept, ifNoneMatch: '*' } as const
+    return driver.copyFrom(place, to.key, asked)
   }
 
   /**
@@ -258,6 +280,10 @@ export class Disk {
     } catch (error) {
       publish('leftover', { backend, key: objectKey, error })
     }
+  }
+
+  #headers(options: PutOptions | CopyFromOptions): ObjectHeaders {
+    return objectHeaders({ ...options, cacheControl: options.cacheControl ?? this.options.cacheControl })
   }
 
   #kept({ tenant }: FileAddress, { capabilities }: Driver, call: KeepOptions): KeepOptions {

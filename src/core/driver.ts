@@ -68,6 +68,21 @@ export interface Driver {
   copy(from: string, to: string, options?: CopyOptions): Promise<void>
 
   /**
+   * Where an object lies, for {@link copyFrom} of another driver; known after `ready()`. Undefined, or no such method,
+   * where no storage could fetch it by itself.
+   */
+  copySource?(key: string): CopySource | undefined
+
+  /**
+   * Copies an object of another bucket without its bytes passing through this process. It is stored whole or not at
+   * all, with the headers of `options` and none of the source's.
+   *
+   * @returns undefined where the storage cannot, as for a source in another realm; nothing was done then
+   * @throws ERR_FILE_NOT_FOUND without a source; ERR_FILE_EXISTS as `put`
+   */
+  copyFrom?(source: CopySource, key: string, options: CopyFromOptions): Promise<CopiedObject | undefined>
+
+  /**
    * An expiring address of one object, made without waiting. A driver that cannot sign leaves the method out;
    * the library then signs an address of its own `serveFiles`.
    */
@@ -146,6 +161,26 @@ export interface KeepOptions {
 
 /** A copy need not inherit storage class and encryption (on S3 it does not): where they matter they are said again. */
 export interface CopyOptions extends OperationOptions, KeepOptions {}
+
+/** An object as another bucket's driver names it. */
+export interface CopySource {
+  /**
+   * Whoever has the same realm reaches the same bucket by the same name: the service with its region or account. It may
+   * name an access key, so it is compared and never shown.
+   */
+  readonly realm: string
+  readonly bucket: string
+  readonly key: string
+}
+
+/** As for `put`, and of the source: */
+export interface CopyFromOptions extends Omit<PutOptions, 'size' | 'atMost'> {
+  /** Its length in bytes: large objects may take several requests. */
+  size: number
+}
+
+/** What a storage says of a copy that it made. */
+export type CopiedObject = Omit<PutResult, 'size'>
 
 export interface PutOptions extends OperationOptions, KeepOptions {
   contentType: string

@@ -14,7 +14,10 @@ export { Disk, type DiskContext, type StoredObject } from './disk.js'
 export type { DiskOptions } from './disk-options.js'
 export type {
   ByteRange,
+  CopiedObject,
+  CopyFromOptions,
   CopyOptions,
+  CopySource,
   DeleteFailure,
   Driver,
   DriverCapabilities,

@@ -3,7 +3,7 @@ import { StorageError } from './errors.js'
 import { isActiveType } from './media-type.js'
 
 /** What is stored with an object and answered with it. */
-type ObjectHeaders = Pick<PutOptions, 'contentType' | 'contentDisposition' | 'cacheControl'>
+export type ObjectHeaders = Pick<PutOptions, 'contentType' | 'contentDisposition' | 'cacheControl'>
 
 /**
  * The headers that an object is stored with. A signed address of a key, and a permanent one, know no type, so what

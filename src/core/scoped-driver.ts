@@ -1,6 +1,8 @@
 import { endBody } from './body.js'
 import type {
+  CopyFromOptions,
   CopyOptions,
+  CopySource,
   DeleteFailure,
   Driver,
   GetOptions,
@@ -63,6 +65,12 @@ export function scopeDriver(driver: Driver, prefix: string): Driver {
         driver.abortUpload?.(inside(key), id, options)),
     copy: async (from: string, to: string, options?: CopyOptions) =>
       driver.copy(inside(from), inside(to), options),
+    copySource: driver.copySource && ((key: string) => driver.copySource?.(inside(key))),
+    // The source is another driver's, which has put its own prefix in front.
+    copyFrom:
+      driver.copyFrom &&
+      (async (source: CopySource, key: string, options: CopyFromOptions) =>
+        driver.copyFrom?.(source, inside(key), options)),
     list: (below: string, options?: OperationOptions) => listBelow(driver, prefix, below, options),
     signUrl: driver.signUrl && ((key: string, options: SignUrlOptions) => sign(driver, inside(key), options)),
     signUrlRemotely:

@@ -83,6 +83,20 @@ export class ChaosDriver implements Driver {
     return this.#driver.publicUrl?.bind(this.#driver)
   }
 
+  get copySource(): Driver['copySource'] {
+    return this.#driver.copySource?.bind(this.#driver)
+  }
+
+  get copyFrom(): Driver['copyFrom'] {
+    const copyFrom = this.#driver.copyFrom?.bind(this.#driver)
+    return copyFrom === undefined
+      ? undefined
+      : async (source, key, options) =>
+          this.#around({ method: 'copyFrom', key, signal: options.signal }, () =>
+            copyFrom(source, key, options),
+          )
+  }
+
   /** From now on nothing happens any more, so that a test can look at what is there. */
   calm(): void {
     this.#isCalm = true

@@ -1,7 +1,7 @@
 import { StorageError, type StorageErrorCode } from '../core/errors.js'
 
 /** The methods of a driver to which something can happen. */
-export type ChaosMethod = 'ready' | 'put' | 'get' | 'head' | 'delete' | 'list' | 'copy'
+export type ChaosMethod = 'ready' | 'put' | 'get' | 'head' | 'delete' | 'list' | 'copy' | 'copyFrom'
 
 /** What can happen to a call. */
 export type ChaosFault =

@@ -1,5 +1,6 @@
 export { ChaosDriver, type ChaosOptions, type InjectedFault } from './chaos-driver.js'
 export type { ChaosFault, ChaosMethod, ChaosRule } from './chaos-schedule.js'
+export { type CopyFromCase, type CopyFromCaseContext, copyFromCases } from './copy-from-cases.js'
 export { type DriverCase, type DriverCaseContext, driverCases } from './driver-cases.js'
 export { assertTenantIsolation } from './isolation/assert-tenant-isolation.js'
 export type {

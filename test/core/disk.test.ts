@@ -92,6 +92,40 @@ describe('copy', () => {
   })
 })
 
+describe('copyFrom', () => {
+  const COPY = { ...TEXT, size: 5 }
+  beforeEach(() => spy.memory.put('media/acme/a.txt', BYTES, TEXT))
+
+  it('asks for a create-only copy with the headers that a new object would have', async () => {
+    const html = { contentType: 'text/html', size: 5, ifNoneMatch: undefined }
+    await runWithTenant('acme', () => media.copyFrom(addressOf('acme'), addressOf('acme', 'b.txt'), html))
+    expect(spy.calls.find(({ method }) => method === 'copyFrom')?.options).toMatchObject({
+      ...{ contentType: 'text/html', contentDisposition: 'attachment', ifNoneMatch: '*' },
+    })
+  })
+
+  it('takes no file to another tenant, and none of another one', async () => {
+    const [own, foreign] = [addressOf('acme'), addressOf('globex')]
+    for (const [from, to] of [
+      [own, foreign],
+      [foreign, own],
+    ] as const)
+      expect(await runWithTenant('acme', () => codeOf(() => media.copyFrom(from, to, COPY)))).toBe(
+        'ERR_TENANT_MISMATCH',
+      )
+    expect(spy.calls).toEqual([])
+  })
+
+  it('cannot, and says so, where one of both backends knows nothing of it', async () => {
+    const two = createStorage({ secret: SECRET, backends: { spy, plain: new SpyDriver() }, writeTo: 'spy' })
+    const plain = { ...addressOf('acme', 'b.txt'), backend: 'plain' }
+    const copy = (from: FileAddress, to: FileAddress) =>
+      runWithTenant('acme', () => two.disk('media').copyFrom(from, to, COPY))
+    expect(await copy(addressOf('acme'), plain)).toBeUndefined()
+    expect(await copy(plain, addressOf('acme', 'b.txt'))).toBeUndefined()
+  })
+})
+
 describe('list', () => {
   beforeEach(async () => {
     for (const key of [

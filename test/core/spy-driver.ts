@@ -1,5 +1,7 @@
 import type {
+  CopyFromOptions,
   CopyOptions,
+  CopySource,
   DeleteFailure,
   Driver,
   DriverCapabilities,
@@ -32,6 +34,8 @@ export class SpyDriver implements Driver {
   readonly signUrlRemotely?: (key: string, options: SignUrlOptions) => Promise<string>
   readonly signableFor?: (at: number) => number
   readonly publicUrl?: (key: string) => string
+  readonly copySource?: (key: string) => CopySource
+  readonly copyFrom?: (source: CopySource, key: string, options: CopyFromOptions) => Promise<object>
   readonly pathWithin?: (key: string) => string
   readied = 0
   closed = 0
@@ -56,6 +60,15 @@ export class SpyDriver implements Driver {
       return `https://signed-elsewhere.example/${key}?at=${options.at}`
     }
     this.signableFor = () => Number.POSITIVE_INFINITY
+    this.copySource = key => {
+      this.#note('copySource', [key])
+      return { realm: 'spies', bucket: 'spy', key }
+    }
+    this.copyFrom = async (source, key, options) => {
+      this.#note('copyFrom', [source.key, key], options)
+      await this.memory.copy(source.key, key)
+      return {}
+    }
     this.pathWithin = key => {
       this.#note('pathWithin', [key])
       return key

@@ -7,6 +7,7 @@ import type { Storage } from '../../src/core/storage.js'
 import { type FileAddress, mintStoredFile, type StoredFile } from '../../src/core/stored-file.js'
 
 export const TEXT = { contentType: 'text/plain' }
+const COPIED = { ...TEXT, size: 5 }
 export const BYTES = Buffer.from('hello')
 
 /** What a door is tried on. */
@@ -65,6 +66,19 @@ export const DOORS: Record<string, Record<string, Door | readonly Door[]>> = {
     copy: [
       { by: 'target', call: ({ disk }, from) => disk.copy(from, `copy-${randomUUID()}.txt`) },
       { by: 'key', on: 'free', call: ({ disk }, to) => disk.copy('a.txt', to) },
+    ],
+    copyFrom: [
+      {
+        by: 'address',
+        asks: 'get',
+        call: ({ disk }, from) => disk.copyFrom(from, { ...from, key: `copy-${randomUUID()}.txt` }, COPIED),
+      },
+      {
+        by: 'address',
+        asks: 'get',
+        on: 'free',
+        call: ({ disk }, to) => disk.copyFrom({ ...to, key: 'a.txt' }, to, COPIED),
+      },
     ],
     list: { by: 'prefix', call: ({ disk }, below) => keysIn(disk.list(below)) },
     url: { by: 'target', asks: 'signedUrl', call: ({ disk }, from) => disk.url(from) },
@@ -145,6 +159,13 @@ export const DOORS: Record<string, Record<string, Door | readonly Door[]>> = {
       { by: 'key', call: ({ scoped }, from) => scoped.copy(from, `copy-${randomUUID()}.txt`) },
       { by: 'key', on: 'free', call: ({ scoped }, to) => scoped.copy('a.txt', to) },
     ],
+    copySource: { by: 'key', call: ({ scoped }, from) => scoped.copySource?.(from) },
+    copyFrom: {
+      by: 'key',
+      on: 'free',
+      call: ({ scoped }, to) =>
+        scoped.copyFrom?.({ realm: 'spies', bucket: 'spy', key: 'media/acme/a.txt' }, to, COPIED),
+    },
     list: { by: 'prefix', call: ({ scoped }, below) => keysIn(scoped.list(below)) },
     signUrl: {
       by: 'key',

@@ -131,6 +131,6 @@ function splitPart(part: Buffer): [string, Buffer] {
 }
 
 export function json(value: StubObject | Record<string, unknown>): StubAnswer {
-  const body = JSON.stringify('resource' in value ? value.resource : value)
+  const body = JSON.stringify('bytes' in value ? value.resource : value)
   return { status: 200, headers: { 'content-type': 'application/json; charset=UTF-8' }, body }
 }

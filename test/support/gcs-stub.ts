@@ -42,9 +42,9 @@ const STRANGER = 'stranger@other.iam.gserviceaccount.com'
 
 export class GcsStub {
   readonly store = new StubStore()
-  /** Owns every bucket that {@link createBucket} makes. */
+  /** Owns the buckets that {@link createBucket} makes for nobody else. */
   readonly owner = account(OWNER)
-  /** Known to the stub, but owner of nothing. */
+  /** Known to the stub too. */
   readonly stranger = account(STRANGER)
   readonly hmac = { accessId: 'GOOG1EXAMPLEACCESSID', secret: 'hmac/secret+example=' }
   /** Every request, as `METHOD /path?query`. */
@@ -81,9 +81,9 @@ export class GcsStub {
     await new Promise(resolve => this.#server.close(resolve))
   }
 
-  createBucket(): string {
+  createBucket({ client_email }: StubAccount = this.owner): string {
     const name = `stub-${++this.#buckets}`
-    this.store.buckets.set(name, { owner: OWNER, objects: new Map() })
+    this.store.buckets.set(name, { owner: client_email, objects: new Map() })
     return name
   }
 
@@ -132,12 +132,16 @@ export class GcsStub {
     if (url.searchParams.has('upload_id')) return continueUpload(this.store, req, url, bytes, this.keep)
     const path = url.pathname.replace(/^\/(upload\/)?storage\/v1\/b\//, '').split('/')
     const [bucket = '', kind, key, action, ...rest] = path.map(decodeURIComponent)
-    this.#assertMayUse(bucket, this.isOpen ? OWNER : verifyToken(req.headers.authorization, this.#accounts))
+    const account = this.isOpen ? OWNER : verifyToken(req.headers.authorization, this.#accounts)
+    this.#assertMayUse(bucket, account)
     if (kind !== 'o') throw new StubError(404, 'notFound', 'Not Found')
     if (url.pathname.startsWith('/upload/')) return startUpload(this.store, req, url, bytes)
     if (key === undefined) return this.#list(bucket, url.searchParams)
-    if (action === 'rewriteTo')
-      return this.#rewrite({ bucket, key, toBucket: rest[1] ?? '', to: rest[3] ?? '' }, url, bytes)
+    if (action === 'rewriteTo') {
+      const [, toBucket = '', , to = ''] = rest
+      this.#assertMayUse(toBucket, account)
+      return this.#rewrite({ bucket, key, toBucket, to }, url, bytes)
+    }
     const generation = url.searchParams.get('generation')
     const object = this.store.object(bucket, key, generation)
     if (req.method === 'DELETE') {
@@ -184,8 +188,9 @@ export class GcsStub {
     const { crc32c, md5Hash } = source.resource
     const resource = body.length > 0 ? { ...JSON.parse(body.toString()), crc32c, md5Hash } : inherited
     const kmsKeyName = url.searchParams.get('destinationKmsKeyName') ?? undefined
-    const target = this.store.store(toBucket, to, bytes, { ...resource, kmsKeyName })
-    return json({ done: true, totalBytesRewritten: String(bytes.length), object: target.resource })
+    const wanted = url.searchParams.get('ifGenerationMatch')
+    const target = this.store.store(toBucket, to, bytes, { ...resource, kmsKeyName }, wanted)
+    return json({ done: true, totalBytesRewritten: String(bytes.length), resource: target.resource })
   }
 
   /** The XML API, for signed URLs only. */

@@ -2,7 +2,10 @@ import { BlobServiceClient } from '@azure/storage-blob'
 import { endBody } from '../../core/body.js'
 import type { BackendAgents } from '../../core/connect-timeout.js'
 import type {
+  CopiedObject,
+  CopyFromOptions,
   CopyOptions,
+  CopySource,
   Driver,
   DriverCapabilities,
   GetOptions,
@@ -22,10 +25,11 @@ import { AzureCalls } from './azure-calls.js'
 import { assertAzureKey } from './azure-key.js'
 import { inByteOrder } from './byte-order.js'
 import { copyBlob } from './copy-blob.js'
+import { copyFromContainer } from './copy-from-container.js'
 import { DelegationKeys } from './delegation-key.js'
 import { getBlob, toObjectInfo } from './get-blob.js'
 import { listBlobs } from './list-blobs.js'
-import { type AzureDriverOptions, connect, resolveLimits } from './options.js'
+import { type AzureDriverOptions, accountUrl, connect, resolveLimits } from './options.js'
 import { putBlob } from './put-blob.js'
 import { SasSigner, type SigningKey } from './sas-signer.js'
 
@@ -155,6 +159,25 @@ export class AzureDriver implements Driver {
     const { body, info } = await this.get(from, options)
     const { size, contentType, contentDisposition, cacheControl } = info
     await this.put(to, body, { ...options, size, contentType, contentDisposition, cacheControl })
+  }
+
+  /** Undefined with a client whose SAS is for one container: the account would not let it read another. */
+  copySource(key: string): CopySource | undefined {
+    assertAzureKey(key)
+    if (!this.capabilities.signedUrls) return undefined
+    return { realm: `azure ${accountUrl(this.#calls.client)}`, bucket: this.bucket, key }
+  }
+
+  /** Not with an encryption scope, which a copy on the server cannot name ("Copy Blob", Azure REST API). */
+  async copyFrom(
+    source: CopySource,
+    key: string,
+    options: CopyFromOptions,
+  ): Promise<CopiedObject | undefined> {
+    assertAzureKey(source.key)
+    assertAzureKey(key)
+    if (options.encryption !== undefined || source.realm !== this.copySource(key)?.realm) return undefined
+    return copyFromContainer(this.#calls, source, key, options)
   }
 
   publicUrl(key: string): string {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { BlobClient } from '@azure/storage-blob'
+import type { BlobBeginCopyFromURLOptions, BlobClient } from '@azure/storage-blob'
 import { throwIfAborted } from '../../core/abort.js'
+import type { BackendCall } from '../../core/backend-calls.js'
 import type { CopyOptions } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 import type { AzureCalls } from './azure-calls.js'
@@ -27,13 +28,31 @@ export async function copyBlob(
   // The source is of the same container and needs no authorization of its own; a client's SAS is in its URL.
   const source = calls.client.getBlobClient(from).url
   const call = { operation: 'copy', key: from, signal, slow: true }
-  const copyId = await calls.run(call, async abortSignal => {
-    const poller = await target.beginCopyFromURL(source, { abortSignal, tier: storageClass })
-    return poller.isDone() ? undefined : copyIdOf(poller.getOperationState())
-  })
-  if (copyId === undefined) return
+  const copyId = await calls.run(call, abortSignal =>
+    beginCopy(target, source, { abortSignal, tier: storageClass }),
+  )
+  if (copyId !== undefined) await finishCopy(calls, target, copyId, call)
+}
+
+/** @returns the id of a copy that goes on in the background; undefined for one that is whole */
+export async function beginCopy(
+  target: BlobClient,
+  source: string,
+  options: BlobBeginCopyFromURLOptions,
+): Promise<string | undefined> {
+  const poller = await target.beginCopyFromURL(source, options)
+  return poller.isDone() ? undefined : copyIdOf(poller.getOperationState())
+}
+
+/** Waits until a copy in the background is whole; takes it back where it fails, or is given up. */
+export async function finishCopy(
+  calls: AzureCalls,
+  target: BlobClient,
+  copyId: string,
+  place: Pick<BackendCall, 'operation' | 'key' | 'signal'>,
+): Promise<void> {
   try {
-    await untilCopied(calls, target, from, signal)
+    await untilCopied(calls, target, place)
   } catch (error) {
     await takeBack(calls, target, copyId)
     throw error
@@ -43,10 +62,9 @@ export async function copyBlob(
 async function untilCopied(
   calls: AzureCalls,
   target: BlobClient,
-  from: string,
-  signal: AbortSignal | undefined,
+  { operation, key, signal }: Pick<BackendCall, 'operation' | 'key' | 'signal'>,
 ): Promise<void> {
-  const place = { operation: 'copy', key: from }
+  const place = { operation, key }
   for (const end = Date.now() + calls.limits.requestTimeout * PATIENCE; Date.now() < end; ) {
     await sleep(POLL_EVERY, undefined, { signal }).catch(() => throwIfAborted(signal))
     const { copyStatus } = await calls.run({ ...place, signal }, abortSignal =>

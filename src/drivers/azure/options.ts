@@ -159,7 +159,7 @@ function isTokenCredential(credential: ContainerClient['credential']): credentia
 }
 
 /** The client's URL without its container, which is the last segment. */
-function accountUrl(client: ContainerClient): string {
+export function accountUrl(client: ContainerClient): string {
   const url = new URL(client.url)
   return url.origin + url.pathname.slice(0, url.pathname.lastIndexOf('/'))
 }

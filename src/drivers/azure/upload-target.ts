@@ -17,11 +17,11 @@ export class UploadTarget {
   readonly key: string
   readonly options: PutOptions
   /** Ends the upload: the caller's abort, or a block that failed. */
-  readonly signal: AbortSignal
+  readonly signal: AbortSignal | undefined
   readonly blob: BlockBlobClient
   readonly #mark = randomUUID()
 
-  constructor(calls: AzureCalls, key: string, options: PutOptions, signal: AbortSignal) {
+  constructor(calls: AzureCalls, key: string, options: PutOptions, signal: AbortSignal | undefined) {
     this.calls = calls
     this.key = key
     this.options = options
@@ -68,7 +68,7 @@ export class UploadTarget {
       key: this.key,
       look: inquiry => this.#head(inquiry),
       isOwn: ({ metadata }) => metadata?.[MARK] === this.#mark,
-      isWanted: () => !this.signal.aborted,
+      isWanted: () => !this.signal?.aborted,
       remove: (blob, inquiry) => this.#remove(blob, inquiry),
     })
     return { size, etag: found.etag, version: found.versionId }

@@ -50,8 +50,8 @@ export class GcsCalls {
   }
 
   /** Where an object's resource is ("Objects", Cloud Storage JSON API), or that of them all. */
-  objectUrl(key?: string, query: Record<string, string> = {}): string {
-    const path = `storage/v1/b/${this.bucket}/o${key === undefined ? '' : `/${encodeUri(key)}`}`
+  objectUrl(key?: string, query: Record<string, string> = {}, bucket = this.bucket): string {
+    const path = `storage/v1/b/${bucket}/o${key === undefined ? '' : `/${encodeUri(key)}`}`
     return this.#url(path, query)
   }
 

@@ -1,7 +1,10 @@
 import type { Storage } from '@google-cloud/storage'
 import { endBody, takeBody } from '../../core/body.js'
 import type {
+  CopiedObject,
+  CopyFromOptions,
   CopyOptions,
+  CopySource,
   Driver,
   DriverCapabilities,
   GetOptions,
@@ -17,7 +20,7 @@ import type {
 import { StorageError } from '../../core/errors.js'
 import { assertListPrefix, assertObjectKey } from '../../core/key.js'
 import { encodeKey } from '../../core/uri.js'
-import { copyObject } from './copy-object.js'
+import { copyFromBucket, copyObject } from './copy-object.js'
 import { GcsCalls } from './gcs-calls.js'
 import { GcsFailure, toFailure } from './gcs-errors.js'
 import { getObject, readResource } from './get-object.js'
@@ -154,6 +157,22 @@ export class GcsDriver implements Driver {
     // Nothing to move; a rewrite in place would only make a new generation.
     if (from === to) return void (await this.head(from, { signal }))
     await copyObject(this.#calls, to, { operation: 'copy', key: from, signal }, keep)
+  }
+
+  /** Names of buckets are the same for everybody; who may read one is the service's answer. */
+  copySource(key: string): CopySource {
+    assertKey(key)
+    return { realm: `gcs ${this.#client.apiEndpoint}`, bucket: this.bucket, key }
+  }
+
+  async copyFrom(
+    source: CopySource,
+    key: string,
+    options: CopyFromOptions,
+  ): Promise<CopiedObject | undefined> {
+    assertKey(source.key)
+    if (source.realm !== this.copySource(key).realm) return undefined
+    return copyFromBucket(this.#calls, source, key, options)
   }
 
   publicUrl(key: string): string {

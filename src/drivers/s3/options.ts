@@ -49,6 +49,11 @@ export interface S3DriverOptions extends CallOptions {
   /** Parts of one upload on their way at the same time. Default 3. */
   partsInFlight?: number
   /**
+   * Bytes in one part of a copy that the server makes from another bucket, and the largest object that it copies in one
+   * request, 5 MiB to 5 GiB. Default 512 MiB.
+   */
+  copyPartSize?: number
+  /**
    * The encryption that the server does on request. Default: all that AWS knows; beside the `endpoint` of another
    * service nothing, since many take the header and ignore it.
    */
@@ -61,6 +66,7 @@ export interface S3DriverOptions extends CallOptions {
 export interface S3Limits extends CallLimits {
   readonly partSize: number
   readonly partsInFlight: number
+  readonly copyPartSize: number
   readonly memory: UploadMemory
 }
 
@@ -89,10 +95,12 @@ export function resolveLimits(options: S3DriverOptions): S3Limits {
   const limits = {
     partSize: options.partSize ?? 8 * MIB,
     partsInFlight: options.partsInFlight ?? 3,
+    copyPartSize: options.copyPartSize ?? 512 * MIB,
   }
   assertPositive(limits)
-  if (limits.partSize < MIN_PART_SIZE || limits.partSize > MAX_PART_SIZE) {
-    throw new StorageError('ERR_CONFIG', 'partSize must be 5 MiB to 5 GiB: S3 takes no other parts.')
+  for (const name of ['partSize', 'copyPartSize'] as const) {
+    if (limits[name] >= MIN_PART_SIZE && limits[name] <= MAX_PART_SIZE) continue
+    throw new StorageError('ERR_CONFIG', `${name} must be 5 MiB to 5 GiB: S3 takes no other parts.`)
   }
   return { ...limits, ...resolveCallLimits(options), memory: options.memory ?? sharedUploadMemory }
 }
@@ -188,7 +196,8 @@ function parseEndpoint(endpoint: string): URL {
   )
 }
 
-function isAws({ hostname }: URL): boolean {
+/** Whether the address is one of Amazon's own. */
+export function isAws({ hostname }: Pick<URL, 'hostname'>): boolean {
   return /\.amazonaws\.com(\.cn)?$/.test(hostname)
 }
 

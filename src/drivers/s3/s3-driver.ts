@@ -2,7 +2,10 @@ import { CopyObjectCommand, DeleteObjectCommand, HeadObjectCommand } from '@aws-
 import { untilAborted } from '../../core/abort.js'
 import { endBody, takeBody } from '../../core/body.js'
 import type {
+  CopiedObject,
+  CopyFromOptions,
   CopyOptions,
+  CopySource,
   DeleteFailure,
   Driver,
   DriverCapabilities,
@@ -22,6 +25,8 @@ import { assertObjectKey } from '../../core/key.js'
 import { encodeKey } from '../../core/uri.js'
 import type { BucketAddress } from './bucket-address.js'
 import { chooseSender } from './choose-sender.js'
+import { copyFromBucket } from './copy-from-bucket.js'
+import { copyRealm } from './copy-realm.js'
 import { deleteObjects } from './delete-objects.js'
 import { getObject, toObjectInfo } from './get-object.js'
 import { keepHeaders } from './keep-headers.js'
@@ -93,7 +98,7 @@ export class S3Driver implements Driver {
     takeBody(body)
     try {
       assertObjectKey(key)
-      const tools = this.#tools ?? (await this.#uploadTools(options.signal))
+      const tools = this.#tools ?? (await this.#uploadTools('put', options.signal))
       return await putObject(tools, key, body, options)
     } finally {
       endBody(body)
@@ -166,6 +171,25 @@ export class S3Driver implements Driver {
     await this.#calls.run(call, http => client.send(command, http))
   }
 
+  /** @throws ERR_NOT_READY before `ready()` */
+  copySource(key: string): CopySource | undefined {
+    assertObjectKey(key)
+    const realm = copyRealm(this.#calls.home.address, this.bucket, this.#credentials.current())
+    return realm === undefined ? undefined : { realm, bucket: this.bucket, key }
+  }
+
+  async copyFrom(
+    source: CopySource,
+    key: string,
+    options: CopyFromOptions,
+  ): Promise<CopiedObject | undefined> {
+    assertObjectKey(source.key)
+    assertObjectKey(key)
+    const tools = this.#tools ?? (await this.#uploadTools('copyFrom', options.signal))
+    if (source.realm !== this.copySource(key)?.realm) return undefined
+    return copyFromBucket(tools, source, key, options)
+  }
+
   /**
    * Never outlives the credentials that sign it: temporary ones shorten `expiresIn`.
    *
@@ -221,11 +245,11 @@ export class S3Driver implements Driver {
     })
   }
 
-  async #uploadTools(signal: AbortSignal | undefined): Promise<UploadTools> {
+  async #uploadTools(operation: string, signal: AbortSignal | undefined): Promise<UploadTools> {
     const ready = this.ready()
     await (signal === undefined ? ready : untilAborted(ready, signal))
     if (this.#tools !== undefined) return this.#tools
-    throw new StorageError('ERR_NOT_READY', 'The driver was closed while it got ready.', { operation: 'put' })
+    throw new StorageError('ERR_NOT_READY', 'The driver was closed while it got ready.', { operation })
   }
 
   #signerFor(credentials: ExpiringCredentials): UrlSigner {
