@@ -49,13 +49,25 @@ const answers = {
   GET: [404, XML, '<Error><Code>NoSuchUpload</Code></Error>'],
 }
 
+/**
+ * Of the object, where `length` bytes came of its request; undefined where that is not the number that was announced.
+ * A stream of the SDK comes in chunks with a line of text before each ("aws-chunked"), and a checksum behind the last.
+ */
+function sizeOf({ headers }, length) {
+  const decoded = Number(headers['x-amz-decoded-content-length'])
+  if (headers['content-encoding'] === 'aws-chunked') return length > decoded ? decoded : undefined
+  return length === Number(headers['content-length']) ? length : undefined
+}
+
 function answer(req, res, length) {
   const action = actionOf(req)
   counts.requests[action] = (counts.requests[action] ?? 0) + 1
   if (action === 'PutObject' || action === 'UploadPart') {
-    if (length !== Number(req.headers['content-length'])) return res.destroy()
-    counts.bytes += length
-    if (req.headers['x-amz-checksum-crc32'] !== undefined) counts.bytesWithCrc32 += length
+    const size = sizeOf(req, length)
+    if (size === undefined) return res.destroy()
+    counts.bytes += size
+    const { 'x-amz-checksum-crc32': header, 'x-amz-trailer': trailer } = req.headers
+    if (header !== undefined || trailer === 'x-amz-checksum-crc32') counts.bytesWithCrc32 += size
   }
   if (action === 'PutObject' || action === 'CompleteMultipartUpload') counts.objects++
   const [status, headers, body] = answers[action]
