@@ -58,6 +58,8 @@ export interface Setup {
   /** Default: the first. */
   readonly writeTo?: string
   readonly environment?: string
+  /** Names a further backend, which nobody can reach. */
+  readonly away?: string
 }
 
 /** An application whose command runs in a folder, and whose rows and files the test makes. */
@@ -77,10 +79,12 @@ export interface Application {
 }
 
 /** The module of the application's DataSource, in JavaScript. */
-function dataSourceModule(inConfig: string, { backends = ['local'], writeTo, environment }: Setup): string {
+function dataSourceModule(inConfig: string, setup: Setup): string {
+  const { backends = ['local'], writeTo, environment, away } = setup
   const drivers = backends.map(
     name => `${name}: new LocalDriver({ root: path.join(import.meta.dirname, '${folderOf(name)}') })`,
   )
+  if (away !== undefined) drivers.push(`${away}: await unreachable()`)
   const more = JSON.stringify({ writeTo: writeTo ?? backends[0], environment })
   return `
 import path from 'node:path'
@@ -98,6 +102,11 @@ const Ticket = new EntitySchema({
     attachment: fileColumn(${JSON.stringify(RULES)}),
   },
 })
+async function unreachable() {
+  const { S3Driver } = await import('tenant-files/drivers/s3')
+  const credentials = { accessKeyId: 'key', secretAccessKey: 'secret' }
+  return new S3Driver({ bucket: 'files', region: 'fra1', endpoint: 'http://127.0.0.1:1', credentials })
+}
 const backends = { ${drivers.join(', ')} }
 export const driver = backends.${backends[0]}
 const storage = createStorage({ secret: 'a secret of the command line tests', backends, ...${more} })
