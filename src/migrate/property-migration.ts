@@ -9,13 +9,13 @@ import type { Circuit } from './circuit.js'
 import { type BookedCell, book, type CopiedCell, copiedCell, type FailedCell } from './copied-cell.js'
 import { SharedCursor, walkOf } from './cursor.js'
 import { rowIdOf } from './journal.js'
-import { moveBytes } from './move-bytes.js'
 import type { OneColumn } from './one-column.js'
 import type { ResolvedMigrateOptions } from './options.js'
 import { type PageContext, type TakenPage, takeAbandoned, takePage } from './page-source.js'
 import type { Tally } from './progress.js'
 import { RateLimit } from './rate-limit.js'
 import { Semaphore } from './semaphore.js'
+import { ServerCopies } from './server-copies.js'
 import { type SwitchResult, switchRows } from './switch-rows.js'
 import { wrongTenants } from './wrong-tenants.js'
 
@@ -42,6 +42,7 @@ export class PropertyMigration<E extends ObjectLiteral> {
   readonly #cursor: SharedCursor
   readonly #slots: Semaphore
   readonly #rate: RateLimit
+  readonly #copies = new ServerCopies()
   readonly #underWay = new Set<BookedCell>()
 
   constructor(of: OneColumn, options: ResolvedMigrateOptions<E>, tally: Tally, circuit: Circuit) {
@@ -137,7 +138,7 @@ export class PropertyMigration<E extends ObjectLiteral> {
     const moved = []
     for (const { file, target } of booked.passengers) {
       try {
-        const data = await this.#slots.run(() => this.#move(() => moveBytes(file, target, context)))
+        const data = await this.#slots.run(() => this.#move(() => this.#copies.move(file, target, context)))
         if (data === undefined) return undefined
         this.#tally.bytes += data.size
         moved.push(data)
