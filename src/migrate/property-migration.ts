@@ -10,13 +10,13 @@ import type { Circuit } from './circuit.js'
 import { type BookedCell, book, type CopiedCell, copiedCell, type FailedCell, stays } from './copied-cell.js'
 import { SharedCursor, walkOf } from './cursor.js'
 import { rowIdOf } from './journal.js'
-import { moveBytes } from './move-bytes.js'
 import type { OneColumn } from './one-column.js'
 import type { RunOptions } from './options.js'
 import { type PageContext, type TakenPage, takeAbandoned, takePage } from './page-source.js'
 import type { Tally } from './progress.js'
 import { RateLimit } from './rate-limit.js'
 import { Semaphore } from './semaphore.js'
+import { ServerCopies } from './server-copies.js'
 import { type SwitchResult, switchRows } from './switch-rows.js'
 import { wrongTenants } from './wrong-tenants.js'
 
@@ -43,6 +43,7 @@ export class PropertyMigration<E extends ObjectLiteral> {
   readonly #cursor: SharedCursor
   readonly #slots: Semaphore
   readonly #rate: RateLimit
+  readonly #copies = new ServerCopies()
   readonly #underWay = new Set<BookedCell>()
 
   constructor(of: OneColumn, options: RunOptions<E>, tally: Tally, circuit: Circuit) {
@@ -144,7 +145,7 @@ export class PropertyMigration<E extends ObjectLiteral> {
       const { file, target } = passenger
       try {
         const work = () =>
-          to === undefined ? adoptBytes(passenger, rules, context) : moveBytes(file, target, context)
+          to === undefined ? adoptBytes(passenger, rules, context) : this.#copies.move(file, target, context)
         const data = await this.#slots.run(() => this.#move(work))
         if (data === undefined) return undefined
         this.#tally.bytes += data.size
