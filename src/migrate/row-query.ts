@@ -18,25 +18,31 @@ export async function entitiesOf<E extends ObjectLiteral>(
   const { primaryColumns } = runner.connection.getMetadata(entity)
   const names = primaryColumns.map(({ propertyPath }) => propertyPath)
   const query = runner.manager.createQueryBuilder(entity, 'moving').withDeleted()
-  query.where(
-    new Brackets(some => {
-      for (const [row, { id }] of cells.entries()) {
-        const place = (part: number) => `id_${row}_${part}`
-        const parts = names.map((name, part) => `moving.${name} = :${place(part)}`)
-        some.orWhere(
-          `(${parts.join(' AND ')})`,
-          Object.fromEntries(id.map((value, part) => [place(part), value])),
-        )
-      }
-    }),
-  )
+  const { type } = runner.connection.options
+  const [name, ...others] = names
+  // One parameter, as in the statements of FileTable.
+  if (type === 'postgres' && others.length === 0)
+    query.where(`moving.${name} = ANY(:ids)`, { ids: cells.map(({ id }) => id[0]) })
+  else query.where(oneByOne(names, cells))
   if (where !== undefined) query.andWhere(where)
   // As text, as cells have them: a number or a time would be another text as JavaScript's.
-  const { type } = runner.connection.options
   const text = type === 'mysql' || type === 'mariadb' ? 'CHAR' : 'TEXT'
   for (const [part, name] of names.entries()) query.addSelect(`CAST(moving.${name} AS ${text})`, `id_${part}`)
   const { raw, entities } = await query.getRawAndEntities<Record<string, unknown>>()
   for (const [index, row] of entities.entries())
     found.set(rowIdOf(names.map((_, part) => String(raw[index]?.[`id_${part}`]))), row)
   return found
+}
+
+function oneByOne(names: readonly string[], cells: readonly Pick<Cell, 'id'>[]): Brackets {
+  return new Brackets(some => {
+    for (const [row, { id }] of cells.entries()) {
+      const place = (part: number) => `id_${row}_${part}`
+      const parts = names.map((name, part) => `moving.${name} = :${place(part)}`)
+      some.orWhere(
+        `(${parts.join(' AND ')})`,
+        Object.fromEntries(id.map((value, part) => [place(part), value])),
+      )
+    }
+  })
 }

@@ -3,13 +3,12 @@
 //   npm run bench -- reconcile
 import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { runnerImport } from 'vite'
 import { judge, printTable, show } from './measure.mjs'
 import { FAULTS, FILES } from './reconcile/files.mjs'
+import { startDatabase } from './support.mjs'
 
 const at = file => fileURLToPath(new URL(`./reconcile/${file}`, import.meta.url))
-const { module } = await runnerImport(at('postgres.ts'))
-const database = await module.benchPostgres()
+const database = await startDatabase()
 // Left alone, V8 lets garbage pile up to some 60 MiB before it looks at it.
 const FLAGS = ['--max-semi-space-size=2', '--max-old-space-size=32']
 const run = (...args) =>
@@ -20,7 +19,7 @@ const run = (...args) =>
 
 try {
   run('fill')
-  const { seconds, cpu, warm, peak, counts, compared } = JSON.parse(run())
+  const { seconds, cpu, warm, peak, counts, compared } = JSON.parse(run('reconcile'))
   const found = Object.values(counts).reduce((sum, count) => sum + count, 0)
   printTable(
     ['rows', 'lines', 'objects', 'seconds', 'of CPU', 'MiB when warm', 'MiB at most'],

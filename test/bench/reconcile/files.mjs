@@ -1,5 +1,7 @@
 // A million files that exist as rows, as lines and in a listing, and some that do not: made from their number alone, in
 // SQL and here, so that nobody has to hold them.
+import { Readable } from 'node:stream'
+
 export const FILES = Number(process.env.BENCH_FILES ?? 1_000_000)
 export const TENANTS = 100
 /** Every such file lacks one of the three. */
@@ -25,8 +27,7 @@ export const FILL = [
   'ANALYZE',
 ]
 
-/** A driver that lists, and looks at one object. */
-export const listOnly = {
+const DRIVER = {
   kind: 'bench',
   capabilities: {
     createOnly: true,
@@ -37,11 +38,19 @@ export const listOnly = {
     storageClasses: [],
   },
   ready: async () => {},
+}
+
+/** A driver that lists the objects, looks at one, and gives it away. */
+export const listOnly = {
+  ...DRIVER,
   async *list(prefix) {
     if (prefix !== 'media/') return
     for (let i = 0; i < FILES; i++) {
       if (i % EACH !== FAULTS.dangling) yield { key: keyOf(i), size: SIZE, lastModified: LONG_AGO }
     }
+  },
+  async get(key) {
+    return { info: await this.head(key), body: Readable.from([Buffer.alloc(SIZE)]) }
   },
   async head(key) {
     const i = Number.parseInt(key.split('/')[3], 16)
@@ -50,6 +59,13 @@ export const listOnly = {
     const { StorageError } = await import('../../../dist/core/index.js')
     throw new StorageError('ERR_FILE_NOT_FOUND', 'It is one of those that are gone.')
   },
+}
+
+/** A driver that has no object, and keeps none. */
+export const empty = {
+  ...DRIVER,
+  async *list() {},
+  put: async (_key, body) => ({ size: body.length }),
 }
 
 function keyOf(i) {
