@@ -20,13 +20,23 @@ export async function wrongTenants<E extends ObjectLiteral>(
     const row = rows.get(cell.rowId)
     if (row === undefined) continue // gone meanwhile, which the switch finds out
     try {
-      const expected = tenantOf(row)
+      const expected = ask(tenantOf, row)
       for (const file of filesIn(column, cell.text)) assertTenantOfRow(expected, file.tenant)
     } catch (error) {
       wrong.set(cell.rowId, { cell, error })
     }
   }
   return wrong
+}
+
+/** @throws ERR_TENANT_MISMATCH where the application's own function fails */
+function ask<E>(tenantOf: (row: E) => string | null, row: E): string | null {
+  try {
+    return tenantOf(row)
+  } catch (cause) {
+    const message = `tenantOf cannot say whose this row is: ${String(cause)}`
+    throw new StorageError('ERR_TENANT_MISMATCH', message, { cause })
+  }
 }
 
 /** @throws ERR_TENANT_MISMATCH */
