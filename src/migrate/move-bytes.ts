@@ -114,6 +114,9 @@ async function putNew(
     return await disk.put(target, body, { ...options, ifNoneMatch: '*' })
   } catch (error) {
     if (StorageError.is(error, 'ERR_FILE_EXISTS')) return undefined
+    // Nobody aborted it and reading has not failed: the body was not as long as was said.
+    if (StorageError.is(error, 'ERR_UPLOAD_ABORTED') && !options.signal?.aborted)
+      throw changed('they ended early')
     throw error
   }
 }

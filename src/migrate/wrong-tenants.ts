@@ -20,7 +20,7 @@ export async function wrongTenants<E extends ObjectLiteral>(
     const row = rows.get(cell.rowId)
     if (row === undefined) continue // gone meanwhile, which the switch finds out
     try {
-      const expected = tenantOf(row)
+      const expected = ask(tenantOf, row)
       // What nobody can read has no tenant; it fails for a better reason.
       for (const file of filesIn(column, cell.text))
         if (file.key !== '') assertTenantOfRow(expected, file.tenant)
@@ -29,6 +29,16 @@ export async function wrongTenants<E extends ObjectLiteral>(
     }
   }
   return wrong
+}
+
+/** @throws ERR_TENANT_MISMATCH where the application's own function fails */
+function ask<E>(tenantOf: (row: E) => string | null, row: E): string | null {
+  try {
+    return tenantOf(row)
+  } catch (cause) {
+    const message = `tenantOf cannot say whose this row is: ${String(cause)}`
+    throw new StorageError('ERR_TENANT_MISMATCH', message, { cause })
+  }
 }
 
 /** @throws ERR_TENANT_MISMATCH */
