@@ -87,9 +87,17 @@ function kept({ contentDisposition, cacheControl }: ObjectInfo) {
 
 /** A small body. Where the driver has read it already, it is taken as it lies there. */
 async function whole(body: Readable, size: number, { rate, signal }: MoveContext): Promise<Buffer> {
-  await rate.take(size, signal)
   const there: unknown = body.readableLength === size ? body.read() : null
-  return there instanceof Buffer ? there : Buffer.concat(await body.toArray())
+  if (there instanceof Buffer) {
+    await rate.take(there.length, signal)
+    return there
+  }
+  const chunks: Buffer[] = []
+  for await (const chunk of body) {
+    await rate.take(chunk.length, signal)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
 }
 
 async function typeOf(
