@@ -13,23 +13,37 @@ export interface EachWork<Choice, Report> {
   run(choice: Choice): Promise<Report>
   textOf(report: Report): string
   /** What is said when it ended early. */
-  readonly ended: string
+  readonly ended?: string
 }
 
-/** Does the work until one of its runs ends early, and prints the reports of all. */
+/**
+ * Does the work until one of its runs ends early, and prints the reports of all that ran; also where the next one
+ * could not.
+ */
 export async function runEach<Choice, Report extends Outcome>(
   place: Workplace,
   options: GlobalOptions,
-  { choices, run, textOf, ended }: EachWork<Choice, Report>,
+  {
+    choices,
+    run,
+    textOf,
+    ended = 'Ended before all was done. Run the same command again to go on.',
+  }: EachWork<Choice, Report>,
 ): Promise<void> {
   const reports: Report[] = []
-  for (const choice of choices) {
-    const report = await run(choice)
-    reports.push(report)
-    if (report.aborted) break
+  const show = () => place.report(options, reports, reports.map(textOf).join('\n'))
+  try {
+    for (const choice of choices) {
+      const report = await run(choice)
+      reports.push(report)
+      if (report.aborted) break
+    }
+  } catch (error) {
+    if (reports.length > 0) show()
+    throw error
   }
   const isEnded = reports.some(({ aborted }) => aborted)
   if (isEnded || reports.some(({ failed }) => failed > 0)) place.exitCode = EXIT.failed
-  place.report(options, reports, reports.map(textOf).join('\n'))
+  show()
   if (isEnded) place.screen.say(ended)
 }

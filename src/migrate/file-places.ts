@@ -5,7 +5,7 @@ import { assertKnownOptions } from '../core/known-options.js'
 import { homeOf, type StoredFile } from '../core/stored-file.js'
 import { runAsSystem } from '../core/tenant.js'
 import { FileTable } from '../typeorm/file-table.js'
-import { filesIn } from './cell.js'
+import { filesIn, isOld } from './cell.js'
 import { everyFileColumn } from './file-columns.js'
 import { type ChosenColumns, chosenColumns, type MigrateEntity } from './one-column.js'
 import { rowsOfEntity } from './rows-of-entity.js'
@@ -97,13 +97,12 @@ async function countTable(
   for await (const { texts } of rowsOfEntity(table, chosen)) {
     throwIfAborted(signal)
     for (const [index, { name, of }] of named.entries()) {
-      const text = texts[index] ?? ''
-      const files = filesIn(of, text)
+      const files = filesIn(of, texts[index] ?? '')
       const cell = { entity: metadata.name, property: name }
       const known = files.filter(isReadable)
       if (known.length < files.length && tenant === undefined) counts.addUnreadable(cell)
       const wanted = known.filter(file => tenant === undefined || file.tenant === tenant)
-      counts.add(cell, wanted, !/^\s*[[{]/.test(text))
+      counts.add(cell, wanted)
     }
   }
 }
@@ -119,15 +118,16 @@ class Counts {
   >()
 
   /** The files of one cell. */
-  add(cell: Cell, files: readonly StoredFile[], isPlain: boolean): void {
+  add(cell: Cell, files: readonly StoredFile[]): void {
     const seen = new Set<Counted>()
-    for (const { tenant, backend, size, storedSize } of files) {
+    for (const file of files) {
+      const { tenant, backend, size, storedSize } = file
       const place = this.#place(cell, tenant, backend)
       if (!seen.has(place)) place.rows++
       seen.add(place)
       place.files++
       place.bytes += storedSize ?? size
-      if (isPlain) place.plain++
+      if (isOld(file)) place.plain++
     }
   }
 

@@ -45,6 +45,7 @@ describeWithApplication('tenant-files doctor', open => {
       'sources',
       'urls',
       'write-to',
+      'old-paths',
       'ledger',
       'rows',
       'tables',

@@ -1,12 +1,27 @@
+import { Entity, PrimaryGeneratedColumn } from 'typeorm'
 import { expect, it } from 'vitest'
 import { createStorage, type Storage, type StorageOptions } from '../../src/core/storage.js'
+import type { StoredFile } from '../../src/core/stored-file.js'
 import { MemoryDriver } from '../../src/drivers/memory/index.js'
 import { S3Driver } from '../../src/drivers/s3/index.js'
 import { checkPhase, migrateFiles, type Phase, type PhaseReport } from '../../src/migrate/index.js'
 import { ChaosDriver } from '../../src/testing/index.js'
+import { FileColumn } from '../../src/typeorm/index.js'
 import { keysIn } from '../isolation/doors.js'
 import { describeOnDatabases, house } from '../typeorm/databases.js'
 import { fill, Parcel } from './town.js'
+
+@Entity('leaf')
+class Leaf {
+  @PrimaryGeneratedColumn()
+  id!: number
+
+  @FileColumn({ folder: 'leaves', legacy: key => ({ tenant: 'acme', key, name: 'old', backend: 'old' }) })
+  file!: StoredFile | null
+
+  @FileColumn({ folder: 'leaves', legacy: key => ({ tenant: 'acme', key, name: 'old' }) })
+  other!: StoredFile | null
+}
 
 /** The checks that are not ok, with what they say. */
 function faultsOf({ checks }: PhaseReport): Record<string, string> {
@@ -16,7 +31,10 @@ function faultsOf({ checks }: PhaseReport): Record<string, string> {
 
 describeOnDatabases('checkPhase', fresh => {
   /** Files on the backend called `old`; `writes` says where new ones go. */
-  async function site(more: Partial<StorageOptions> = {}) {
+  async function site(
+    more: Partial<StorageOptions> = {},
+    entities: (typeof Parcel | typeof Leaf)[] = [Parcel],
+  ) {
     const writes = { to: 'old' }
     const backends = { old: new MemoryDriver(), new: new MemoryDriver() }
     const storage: Storage = createStorage({
@@ -26,7 +44,7 @@ describeOnDatabases('checkPhase', fresh => {
       writeTo: () => writes.to,
       ...more,
     })
-    const { dataSource } = await house(fresh, [Parcel], { storage })
+    const { dataSource } = await house(fresh, entities, { storage })
     const check = (phase: Phase, to = 'new') => checkPhase({ dataSource, phase, to })
     return { writes, backends, storage, dataSource, check }
   }
@@ -95,6 +113,16 @@ describeOnDatabases('checkPhase', fresh => {
     expect(faultsOf(await check(1))).toEqual({
       rows: 'failed: The backend "tape" is not configured: 1 row of Parcel.file. Text that names no file: 1 row of Parcel.file.',
     })
+  })
+
+  it('finds old paths that would be looked for where new files go', async () => {
+    const { check, dataSource } = await site({}, [Leaf])
+    await dataSource.query(`INSERT INTO leaf (file, other) VALUES ('here/a.txt', 'a.txt')`)
+    expect(faultsOf(await check(1))).toEqual({
+      'old-paths': expect.stringContaining('"legacy" of Leaf.other names no backend'),
+    })
+    await dataSource.query(`UPDATE leaf SET other = NULL`)
+    expect(faultsOf(await check(1))).toEqual({})
   })
 
   it('keeps staging out of the bucket of production', async () => {

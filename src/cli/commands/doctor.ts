@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander'
 import { StorageError } from '../../core/errors.js'
 import type { Phase, PhaseReport } from '../../migrate/index.js'
-import { EXIT, messageOf } from '../exit-code.js'
+import { EXIT, messageOf, withoutPasswords } from '../exit-code.js'
 import { table } from '../table.js'
 import type { GlobalOptions, Workplace } from '../workplace.js'
 
@@ -41,7 +41,9 @@ async function examine(place: Workplace, entity: string | undefined, options: Op
   try {
     const dataSource = await place.dataSource(options)
     const { checkPhase } = await place.rooms.migrate()
-    return await checkPhase({ dataSource, phase, to, from, tenant, entity, signal: place.signal })
+    const report = await checkPhase({ dataSource, phase, to, from, tenant, entity, signal: place.signal })
+    const checks = report.checks.map(each => ({ ...each, detail: withoutPasswords(each.detail) }))
+    return { ...report, checks }
   } catch (error) {
     // The application itself would not start: with the bucket of another environment, for example.
     if (!StorageError.is(error) || error.status < 500 || error.code === 'ERR_CONFIG') throw error

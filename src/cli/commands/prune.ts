@@ -35,7 +35,6 @@ export function pruneCommand(place: Workplace): Command {
             onProgress: ({ pruned, skipped, failed }) =>
               bar.update(pruned + skipped + failed, undefined, `${skipped} skipped, ${failed} failed`),
           }).finally(() => bar.stop()),
-        ended: 'Ended before all was done. Run the same command again to go on.',
       })
     })
 }

@@ -34,7 +34,6 @@ export function rollbackCommand(place: Workplace): Command {
             onProgress: ({ restored, skipped, failed }) =>
               bar.update(restored + skipped + failed, undefined, `${failed} failed`),
           }).finally(() => bar.stop()),
-        ended: 'Ended before all was done. Run the same command again to go on.',
       })
     })
 }

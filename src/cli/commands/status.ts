@@ -27,6 +27,7 @@ export function statusCommand(place: Workplace): Command {
 }
 
 function textOf({ places, unreadable }: FilePlaces): string {
+  if (places.length === 0 && unreadable.length === 0) return 'No row has a file.'
   const rows = places.map(each => {
     const { entity, property, tenant, backend, rows, files, bytes, plain } = each
     return [entity, property, tenant, backend, rows, files, bytes, plain]

@@ -8,6 +8,7 @@ import { type FilePlaces, filePlaces } from '../file-places.js'
 import { assertBackend, chosenColumns, type MigrateEntity } from '../one-column.js'
 import { BACKEND_CONDITIONS } from './backend-conditions.js'
 import { type Condition, type Examined, examine, type Phase, type PhaseCheck } from './checks.js'
+import { OLD_PATH_CONDITION } from './old-path-condition.js'
 import { ROW_CONDITIONS } from './row-conditions.js'
 
 /** Which phase of which move is to begin. */
@@ -40,7 +41,7 @@ export interface PhaseReport {
   readonly checks: readonly PhaseCheck[]
 }
 
-const CONDITIONS: readonly Condition[] = [...BACKEND_CONDITIONS, ...ROW_CONDITIONS]
+const CONDITIONS: readonly Condition[] = [...BACKEND_CONDITIONS, OLD_PATH_CONDITION, ...ROW_CONDITIONS]
 const PHASES: readonly Phase[] = [1, 2, 3, 4, 5]
 
 /**
