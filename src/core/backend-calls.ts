@@ -1,3 +1,4 @@
+import type { Attempt } from './attempt.js'
 import { CallBounds } from './call-bounds.js'
 import type { CallLimits } from './call-limits.js'
 import { StorageError } from './errors.js'
@@ -57,24 +58,37 @@ export class BackendCalls {
     return this.#limits.requestTimeout * (slow ? SLOW_FACTOR : 1) + Math.ceil(bytes / BYTES_PER_MS)
   }
 
-  /** Runs `attempt`, once or several times, with what ends it. */
-  async run<T>(call: BackendCall, attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  /** Runs `send`, once or several times, with what ends it. */
+  run<T>(call: BackendCall, send: (attempt: Attempt) => Promise<T>): Promise<T> {
     const bounds = new CallBounds(call, this.#deadline(call))
     // A client that tries again by itself is ended with the call alone.
     const time = this.#tries === 'own' ? this.requestTime(call) : Number.POSITIVE_INFINITY
-    let paid: number | undefined
+    return bounds.try(send, time).then(
+      answer => {
+        bounds.release()
+        this.#budget.succeeded()
+        return answer
+      },
+      error => this.#again(call, bounds, () => bounds.try(send, time), error),
+    )
+  }
+
+  /** What follows a first try that failed. */
+  async #again<T>(call: BackendCall, bounds: CallBounds, send: () => Promise<T>, first: unknown): Promise<T> {
+    let error = first
     try {
       for (let number = 1; ; number++) {
+        call.onFailedTry?.()
+        if (bounds.reason !== undefined) throw bounds.reason
+        const failure = this.#rules.toError(error, call)
+        const paid = this.#payFor(failure, number)
+        await bounds.pause(pauseAfter(number, this.#limits, this.#rules.retryAfter(failure)))
         try {
-          const result = await bounds.try(attempt, time)
+          const answer = await send()
           this.#budget.succeeded(paid)
-          return result
-        } catch (error) {
-          call.onFailedTry?.()
-          if (bounds.reason !== undefined) throw bounds.reason
-          const failure = this.#rules.toError(error, call)
-          paid = this.#payFor(failure, number)
-          await bounds.pause(pauseAfter(number, this.#limits, this.#rules.retryAfter(failure)))
+          return answer
+        } catch (next) {
+          error = next
         }
       }
     } finally {

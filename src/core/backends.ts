@@ -13,6 +13,7 @@ export class Backends {
   readonly #sources: ReadonlyMap<string, BackendSource>
   readonly #drivers = new Map<string, Driver>()
   readonly #opening = new Map<string, Promise<Driver>>()
+  readonly #opened = new Map<string, Driver>()
 
   /** @throws ERR_CONFIG for a name that is no word */
   constructor(sources: Readonly<Record<string, BackendSource>>) {
@@ -40,12 +41,24 @@ export class Backends {
   open(name: string): Promise<Driver> {
     const known = this.#opening.get(name)
     if (known !== undefined) return known
-    const opening = this.#open(name).catch(error => {
-      this.#opening.delete(name)
-      throw error
-    })
+    const opening = this.#open(name).then(
+      driver => {
+        // A storage that was closed meanwhile opens its drivers anew.
+        if (this.#opening.get(name) === opening) this.#opened.set(name, driver)
+        return driver
+      },
+      error => {
+        this.#opening.delete(name)
+        throw error
+      },
+    )
     this.#opening.set(name, opening)
     return opening
+  }
+
+  /** What {@link open} gives, without waiting; undefined where there is something to wait for. */
+  opened(name: string): Driver | undefined {
+    return this.#opened.get(name)
   }
 
   async #open(name: string): Promise<Driver> {
@@ -76,6 +89,7 @@ export class Backends {
   async close(): Promise<void> {
     await Promise.all([...this.#drivers.values()].map(driver => driver.close?.()))
     this.#opening.clear()
+    this.#opened.clear()
   }
 }
 

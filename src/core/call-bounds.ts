@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { abortError } from './abort.js'
+import { Attempt } from './attempt.js'
 import type { BackendCall } from './backend-calls.js'
 import { StorageError } from './errors.js'
 
 /**
  * What ends one call: its caller, the time for all of its tries, and the time for each of them.
  *
- * Every try gets one signal, and there is one timer at a time. With a signal for the call and one for each try that
- * listened to each other, an upload of 100 KiB spent a tenth of its processor time on signals and timers alone.
+ * There is one timer at a time. With a signal for the call and one for each try that listened to each other, an upload of
+ * 100 KiB spent a tenth of its processor time on signals and timers alone.
  */
 export class CallBounds {
   readonly #call: BackendCall
@@ -29,14 +30,14 @@ export class CallBounds {
     return this.#reason
   }
 
-  /** Runs one try. It rejects as soon as the call or its own time is over, whatever `attempt` does. */
-  try<T>(attempt: (signal: AbortSignal) => Promise<T>, time: number): Promise<T> {
+  /** Runs one try. It rejects as soon as the call or its own time is over, whatever `send` does. */
+  try<T>(send: (attempt: Attempt) => Promise<T>, time: number): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.#reason !== undefined) throw this.#reason
-      const abort = new AbortController()
+      const attempt = new Attempt()
       this.#stopTry = reason => {
         reject(reason)
-        abort.abort(reason)
+        attempt.stop(reason)
       }
       const left = this.#end - performance.now()
       clearTimeout(this.#timer)
@@ -44,13 +45,13 @@ export class CallBounds {
         left < time
           ? setTimeout(() => this.#stop(timeoutError(this.#call)), left)
           : setTimeout(() => this.#stopTry?.(timeoutError(this.#call)), time)
-      attempt(abort.signal).then(resolve, reject)
+      send(attempt).then(resolve, reject)
     })
   }
 
   /** Waits, unless the call is over before. */
   pause(milliseconds: number): Promise<void> {
-    return this.try(signal => sleep(milliseconds, undefined, { signal }), Number.POSITIVE_INFINITY)
+    return this.try(({ signal }) => sleep(milliseconds, undefined, { signal }), Number.POSITIVE_INFINITY)
   }
 
   release(): void {

@@ -16,14 +16,14 @@ import type {
   OperationOptions,
   PutBody,
   PutOptions,
-  PutResult,
 } from './driver.js'
 import type { EnvironmentTag } from './environment-tag.js'
 import { publish } from './events.js'
 import { keepOptionsOf } from './keep-options.js'
-import { type ObjectHeaders, objectHeaders } from './object-headers.js'
+import { objectHeaders } from './object-headers.js'
 import { scopeDriver } from './scoped-driver.js'
 import { columnOf, type FileAddress, rememberUrl, urlMemoOf } from './stored-file.js'
+import { putRequest, type StoredObject, storedObject } from './stored-object.js'
 import { type FileFacts, factsOf } from './url-answer.js'
 import type { ColumnUrls, UrlRequest } from './url-policy.js'
 
@@ -36,12 +36,6 @@ export interface DiskContext extends DiskUrlsContext {
   readonly environment?: EnvironmentTag
   /** The name of the backend that new files of this tenant go to. */
   readonly writeTo: (tenant: string | null) => string
-}
-
-/** An object that was just stored: where it lies, and how it is kept there. */
-export interface StoredObject extends FileAddress, PutResult, KeepOptions {
-  readonly bucket?: string
-  readonly contentDisposition?: string
 }
 
 /**
@@ -77,15 +71,14 @@ export class Disk {
     takeBody(body)
     try {
       const address = this.address(target, 'put')
-      const headers = this.#headers(options)
+      const headers = objectHeaders(options, this.options.cacheControl)
+      const driver = this.#driverAtHand(address) ?? (await this.#driverToWrite(address))
+      const kept = this.#kept(address, driver, options)
       const ifNoneMatch = this.options.overwrite === 'allow' ? options.ifNoneMatch : '*'
-      const { storageClass, encryption, ...rest } = options
-      const driver = await this.#driverToWrite(address)
-      const kept = this.#kept(address, driver, { storageClass, encryption })
-      const stored = await driver.put(address.key, body, { ...rest, ...headers, ...kept, ifNoneMatch })
+      const request = putRequest(options, headers, kept, ifNoneMatch)
+      const stored = await driver.put(address.key, body, request)
       if (ifNoneMatch === undefined) await this.purge(address.backend, this.objectKey(address))
-      const { bucket } = driver
-      return { ...address, ...stored, ...kept, bucket, contentDisposition: headers.contentDisposition }
+      return storedObject(address, driver, stored, request)
     } finally {
       endBody(body)
     }
@@ -151,7 +144,12 @@ export class Disk {
     if (place === undefined || driver.copyFrom === undefined) return undefined
     const { storageClass, encryption } = options
     const kept = this.#kept(to, driver, { storageClass, encryption })
-    const asked = { ...options, ...this.#headers(options), ...kept, ifNoneMatch: '*' } as const
+    const asked = {
+      ...options,
+      ...objectHeaders(options, this.options.cacheControl),
+      ...kept,
+      ifNoneMatch: '*',
+    } as const
     return driver.copyFrom(place, to.key, asked)
   }
 
@@ -239,6 +237,12 @@ export class Disk {
     this.#access.assertWritable()
   }
 
+  /** Whether {@link ready} has nothing to wait for. @throws ERR_TENANT_REQUIRED */
+  get isReady(): boolean {
+    const { backends, environment, writeTo } = this.#context
+    return environment === undefined && backends.opened(writeTo(this.#access.owner())) !== undefined
+  }
+
   /** Opens the backend that the caller's new files go to. @throws ERR_TENANT_REQUIRED, and the backend's errors */
   async ready(): Promise<void> {
     const backend = this.#context.writeTo(this.#access.owner())
@@ -262,6 +266,13 @@ export class Disk {
     return scopeDriver(driver, this.#access.prefix(address.tenant))
   }
 
+  /** To write with, where nothing has to be waited for. */
+  #driverAtHand({ backend, tenant }: FileAddress): Driver | undefined {
+    const { backends, environment } = this.#context
+    const driver = environment === undefined ? backends.opened(backend) : undefined
+    return driver && scopeDriver(driver, this.#access.prefix(tenant))
+  }
+
   async #driverToWrite(address: FileAddress): Promise<Driver> {
     const { backends, environment } = this.#context
     if (environment !== undefined) await environment.assertOurs(address.backend)
@@ -280,10 +291,6 @@ export class Disk {
     } catch (error) {
       publish('leftover', { backend, key: objectKey, error })
     }
-  }
-
-  #headers(options: PutOptions | CopyFromOptions): ObjectHeaders {
-    return objectHeaders({ ...options, cacheControl: options.cacheControl ?? this.options.cacheControl })
   }
 
   #kept({ tenant }: FileAddress, { capabilities }: Driver, call: KeepOptions): KeepOptions {

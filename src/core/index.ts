@@ -10,7 +10,7 @@ export { resolveRange } from './byte-range.js'
 export type { CallOptions } from './call-limits.js'
 export type { CdnOptions, CdnSigner } from './cdn.js'
 export { contentDisposition, type Disposition } from './content-disposition.js'
-export { Disk, type DiskContext, type StoredObject } from './disk.js'
+export { Disk, type DiskContext } from './disk.js'
 export type { DiskOptions } from './disk-options.js'
 export type {
   ByteRange,
@@ -60,6 +60,7 @@ export {
   type StoredFileHome,
   type StoredFileJson,
 } from './stored-file.js'
+export type { StoredObject } from './stored-object.js'
 export { getTenant, isSystem, runAsSystem, runWithTenant, tryGetTenant } from './tenant.js'
 export { UploadMemory } from './upload-memory.js'
 export type { FileFacts } from './url-answer.js'

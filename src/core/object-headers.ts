@@ -9,23 +9,28 @@ export type ObjectHeaders = Pick<PutOptions, 'contentType' | 'contentDisposition
  * The headers that an object is stored with. A signed address of a key, and a permanent one, know no type, so what
  * must hold for active content lies with the object.
  *
+ * @param cacheControl where the options say none
  * @throws ERR_CONFIG for a value that is no header: every later answer with it would fail
  */
-export function objectHeaders(options: ObjectHeaders): ObjectHeaders {
-  const { contentType, contentDisposition, cacheControl } = options
+export function objectHeaders(options: ObjectHeaders, cacheControl?: string): ObjectHeaders {
+  const { contentType, contentDisposition } = options
   const headers = {
     contentType,
     contentDisposition: isActiveType(contentType) ? asAttachment(contentDisposition) : contentDisposition,
-    cacheControl,
+    cacheControl: options.cacheControl ?? cacheControl,
   }
-  for (const [name, value] of Object.entries(headers)) {
-    if (value === undefined || /^[\x20-\x7e]*$/.test(value)) continue
-    throw new StorageError(
-      'ERR_CONFIG',
-      `The ${name} of an object is a header: visible ASCII without line breaks.`,
-    )
-  }
+  assertHeader('contentType', headers.contentType)
+  assertHeader('contentDisposition', headers.contentDisposition)
+  assertHeader('cacheControl', headers.cacheControl)
   return headers
+}
+
+function assertHeader(name: keyof ObjectHeaders, value: string | undefined): void {
+  if (value === undefined || /^[\x20-\x7e]*$/.test(value)) return
+  throw new StorageError(
+    'ERR_CONFIG',
+    `The ${name} of an object is a header: visible ASCII without line breaks.`,
+  )
 }
 
 /** Under the name that was given, but never shown in the window. */

@@ -11,6 +11,7 @@ import type {
   OperationOptions,
   PutBody,
   PutOptions,
+  PutResult,
   SignUrlOptions,
 } from './driver.js'
 import { StorageError } from './errors.js'
@@ -31,22 +32,22 @@ export function scopeDriver(driver: Driver, prefix: string): Driver {
     assertObjectKey(objectKey)
     return objectKey
   }
-  const insideFor = (body: PutBody, key: string): string => {
+  const put = (key: string, body: PutBody, options: PutOptions): Promise<PutResult> => {
+    let objectKey: string
     try {
-      return inside(key)
+      objectKey = inside(key)
     } catch (error) {
       endBody(body) // the driver would have, had it been called
-      throw error
+      return Promise.reject(error)
     }
+    return driver.put(objectKey, body, options)
   }
   return {
     kind: driver.kind,
     capabilities: driver.capabilities,
     bucket: driver.bucket,
     ready: () => driver.ready(),
-    put: async (key: string, body: PutBody, options: PutOptions) =>
-      // Waited for: to return a promise from an async function takes three more of them.
-      await driver.put(insideFor(body, key), body, options),
+    put,
     get: async (key: string, options?: GetOptions) => driver.get(inside(key), options),
     head: async (key: string, options?: OperationOptions) => driver.head(inside(key), options),
     delete: async (key: string, options?: OperationOptions) => driver.delete(inside(key), options),

@@ -3,6 +3,7 @@ import { StorageError } from '../core/errors.js'
 import { assertTenantId } from '../core/key.js'
 import { assertKnownOptions } from '../core/known-options.js'
 import { bindTenant, runWithTenant } from '../core/tenant.js'
+import { isThenable } from '../core/thenable.js'
 import { warn } from '../core/warn.js'
 import { isHeaderResolver, type TenantResolver } from './resolvers.js'
 
@@ -39,28 +40,50 @@ export function tenant(options: TenantOptions): RequestHandler {
       'tenant() trusts a request header without verify: any client can choose any tenant.',
     )
   }
-  const identify = async (req: Request): Promise<string> => {
-    const id = await resolve(req)
+  // Resolvers and verifiers that need no waiting are not waited for: while AsyncLocalStorage is in use every promise has
+  // hooks (Node 20), and these seven cost more than the rest of this middleware.
+  const admit = (req: Request, id: string | null | undefined): string | Promise<string> => {
     if (id === undefined || id === null || id === '') {
       throw new StorageError('ERR_TENANT_REQUIRED', NO_TENANT)
     }
     assertTenantId(id)
-    if (verify === undefined || (await verify(req, id)) === true) return id
-    throw new StorageError('ERR_TENANT_FORBIDDEN', 'You may not act for this tenant.')
+    const verdict = verify === undefined || verify(req, id)
+    return typeof verdict === 'boolean' ? idIf(verdict, id) : idWhen(verdict, id)
+  }
+  const identify = (req: Request): string | Promise<string> => {
+    const id = resolve(req)
+    return isThenable(id) ? Promise.resolve(id).then(found => admit(req, found)) : admit(req, id)
   }
   return function tenant(req, _res, next) {
-    identify(req).then(
-      id => {
-        bindTenant(req, id)
-        runWithTenant(id, next)
-      },
-      // To Express, nothing and the text "route" are no errors, and the request would go on without a tenant.
-      cause =>
-        next(
-          typeof cause === 'object' && cause !== null
-            ? cause
-            : new StorageError('ERR_TENANT_REQUIRED', NO_TENANT, { cause }),
-        ),
-    )
+    const enter = (id: string): void => {
+      bindTenant(req, id)
+      runWithTenant(id, next)
+    }
+    // To Express, nothing and the text "route" are no errors, and the request would go on without a tenant.
+    const refuse = (cause: unknown): void =>
+      next(
+        typeof cause === 'object' && cause !== null
+          ? cause
+          : new StorageError('ERR_TENANT_REQUIRED', NO_TENANT, { cause }),
+      )
+    let id: string | Promise<string>
+    try {
+      id = identify(req)
+    } catch (cause) {
+      refuse(cause)
+      return
+    }
+    if (typeof id === 'string') enter(id)
+    else id.then(enter, refuse)
   }
+}
+
+/** @throws ERR_TENANT_FORBIDDEN for everything but `true`, whatever a verifier in JavaScript gives */
+function idIf(verdict: unknown, id: string): string {
+  if (verdict === true) return id
+  throw new StorageError('ERR_TENANT_FORBIDDEN', 'You may not act for this tenant.')
+}
+
+async function idWhen(verdict: Promise<boolean>, id: string): Promise<string> {
+  return idIf(await verdict, id)
 }

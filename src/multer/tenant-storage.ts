@@ -1,9 +1,9 @@
 import type { Request } from 'express'
 import type { StorageEngine } from 'multer'
-import type { StoredObject } from '../core/disk.js'
 import { StorageError } from '../core/errors.js'
 import type { FileRules, ResolvedRules } from '../core/rules.js'
 import type { Storage } from '../core/storage.js'
+import type { StoredObject } from '../core/stored-object.js'
 import { runWithTenant } from '../core/tenant.js'
 import { type IncomingFile, receiveFile } from '../upload/index.js'
 import { endRequest } from './end-request.js'
@@ -76,7 +76,7 @@ class TenantStorage implements StorageEngine {
     )
   }
 
-  async #store(req: Request, file: Express.Multer.File): Promise<Partial<Express.Multer.File>> {
+  #store(req: Request, file: Express.Multer.File): Promise<Partial<Express.Multer.File>> {
     const tenant = tenantOf(req)
     const rules = this.#rulesOf(file.fieldname)
     const onProgress = this.#onProgress
@@ -92,9 +92,11 @@ class TenantStorage implements StorageEngine {
       },
       onProgress: onProgress && inTenantOf(req, progress => onProgress(progress, req)),
     }
-    const stored = await runWithTenant(tenant, () => receiveFile(this.#storage, file.stream, rules, incoming))
-    this.#failedAnswers.watch(req, stored)
-    return describeFile(this.#storage, stored, object)
+    const receive = () => receiveFile(this.#storage, file.stream, rules, incoming)
+    return runWithTenant(tenant, receive).then(stored => {
+      this.#failedAnswers.watch(req, stored)
+      return describeFile(this.#storage, stored, object)
+    })
   }
 
   async #remove(req: Request, { stored }: Partial<Express.Multer.File>): Promise<void> {

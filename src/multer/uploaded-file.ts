@@ -1,6 +1,6 @@
-import type { StoredObject } from '../core/disk.js'
 import type { Storage } from '../core/storage.js'
 import type { StoredFile } from '../core/stored-file.js'
+import type { StoredObject } from '../core/stored-object.js'
 
 declare global {
   namespace Express {

@@ -14,10 +14,17 @@ export interface Content {
    * @throws ERR_FILE_TOO_LARGE for more promised bytes than that
    */
   start(maxSize: number): void
-  /** The first `length` bytes, or all of a shorter file. Rejects with what the upload failed by. */
-  head(length: number): Promise<Buffer>
-  /** For the driver: all bytes where the file is small, else a stream that begins with the first byte. */
-  body(): Promise<PutBody>
+  /** Whether so many bytes, or all of a shorter file, are there. @throws what the upload failed by */
+  has(length: number): boolean
+  /** Waits for what {@link has} says is not there yet; to be asked only then. Rejects with what the upload failed by. */
+  until(length: number): Promise<void>
+  /** The first `length` bytes, or all of a shorter file. Only what {@link has} says is there. */
+  head(length: number): Buffer
+  /**
+   * For the driver: all bytes where the file is small, else a stream that begins with the first byte. A promise only
+   * where there is something to wait for.
+   */
+  body(): PutBody | Promise<PutBody>
   /** Of all bytes, as 64 hexadecimal digits; to be asked once the body has ended. */
   sha256(): string
   /** Ends whatever waits for bytes, with this reason. */

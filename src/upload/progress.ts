@@ -52,10 +52,10 @@ export class Progress {
 
 /** Undefined where nobody listens when the upload begins: then progress costs nothing. */
 export function progressOf(
-  subject: ProgressSubject,
+  subject: () => ProgressSubject,
   listener: Listener | undefined,
   onBroken: (reason: StorageError) => void,
 ): Progress | undefined {
   if (listener === undefined && !hasListeners('progress')) return undefined
-  return new Progress(subject, listener, onBroken)
+  return new Progress(subject(), listener, onBroken)
 }

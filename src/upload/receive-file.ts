@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { abortError, untilAborted } from '../core/abort.js'
 import { isInMemory } from '../core/body.js'
-import type { Disk, StoredObject } from '../core/disk.js'
+import type { Disk } from '../core/disk.js'
+import type { PutBody } from '../core/driver.js'
 import { StorageError } from '../core/errors.js'
 import { publish } from '../core/events.js'
 import { assertFileName } from '../core/file-name.js'
@@ -12,11 +13,12 @@ import type { ResolvedRules } from '../core/rules.js'
 import type { Storage } from '../core/storage.js'
 import { assertUploadTime } from '../core/storage-options.js'
 import { type FileAddress, mintStoredFile, type StoredFile } from '../core/stored-file.js'
+import type { StoredObject } from '../core/stored-object.js'
 import { tryGetTenant } from '../core/tenant.js'
 import { assertAccepted } from './accepted.js'
 import type { Content } from './content.js'
 import { type Progress, type ProgressSubject, progressOf, type UploadProgress } from './progress.js'
-import { extensionFor, sniffContent } from './sniff.js'
+import { extensionFor, PLAIN_BYTES, sniffContent, sniffPlain } from './sniff.js'
 import { putStaged } from './staged-put.js'
 import { storedHeaders } from './stored-headers.js'
 import { StreamedContent } from './streamed-content.js'
@@ -86,7 +88,7 @@ export async function receiveFile(
     content.fail(abortError(abort.signal))
   }
   const id = randomUUID()
-  const progress = progressOf(aboutUpload(id, source, rules, incoming), incoming.onProgress, stop)
+  const progress = progressOf(() => aboutUpload(id, source, rules, incoming), incoming.onProgress, stop)
   const content =
     source instanceof Readable
       ? new StreamedContent(source, {
@@ -118,17 +120,25 @@ function assertPromisedSize(size: number | undefined): void {
 async function store(upload: Upload): Promise<StoredFile> {
   const { storage, disk, rules, incoming, content, signal } = upload
   const { name } = incoming
-  const maxSize = await untilAborted(prepare(upload), signal)
+  // Nothing is waited for that is there: on Node 20 each promise costs, for as long as AsyncLocalStorage is in use.
+  const maxSize = limitAtHand(upload) ?? (await untilAborted(prepare(upload), signal))
   content.start(maxSize)
-  const type = await sniffContent(content, name)
+  if (!content.has(PLAIN_BYTES)) await content.until(PLAIN_BYTES)
+  const type = sniffPlain(content) ?? (await sniffContent(content, name))
   assertAccepted(rules, type, content, incoming)
   const address = disk.address(newFileKey(rules.folder, upload.id, extensionFor(type, name)), 'put')
-  const object = await put(upload, address, type, maxSize)
+  const body = content.body()
+  const object = await put(upload, address, body instanceof Promise ? await body : body, type, maxSize)
   const facts = { name, size: content.size, type, sha256: content.sha256(), version: object.version }
   const file = mintStoredFile({ home: storage, column: rules }, { ...address, ...facts })
   incoming.onStored?.(object)
   publish('upload', eventOf(address, content.size, type))
   return file
+}
+
+/** The limit in bytes, where all that is needed before the first byte is open. */
+function limitAtHand({ disk, rules }: Upload): number | undefined {
+  return typeof rules.maxSize === 'number' && disk.isReady ? rules.maxSize : undefined
 }
 
 /** Opens what is needed before the first byte, and gives the limit in bytes. */
@@ -139,32 +149,31 @@ async function prepare({ storage, disk, rules, incoming, signal }: Upload): Prom
   return maxSizeFor(rules.maxSize, of, { timeout: storage.uploads.maxSizeTimeout, signal })
 }
 
-async function put(
+function put(
   upload: Upload,
   address: FileAddress,
+  body: PutBody,
   type: string,
   maxSize: number,
 ): Promise<StoredObject> {
   const { storage, disk, incoming, content, signal, progress } = upload
-  const body = await content.body()
   const size = isInMemory(body) ? content.size : content.total
   const atMost = size ?? Math.min(maxSize, incoming.atMost ?? maxSize)
-  try {
-    return await putStaged({
-      storage,
-      disk,
-      address,
-      body,
-      sizeOf: () => content.size,
-      atMost,
-      options: { contentType: type, ...storedHeaders(disk, type, incoming.name), size, atMost, signal },
-      onStored: () => progress?.tell('stored', content.size),
-      onConfirmed: () => progress?.tell('confirmed', content.size),
-    })
-  } catch (error) {
+  const { contentDisposition, cacheControl } = storedHeaders(disk, type, incoming.name)
+  return putStaged({
+    storage,
+    disk,
+    address,
+    body,
+    sizeOf: () => content.size,
+    atMost,
+    options: { contentType: type, contentDisposition, cacheControl, size, atMost, signal },
+    onStored: () => progress?.tell('stored', content.size),
+    onConfirmed: () => progress?.tell('confirmed', content.size),
+  }).catch(error => {
     publish('upload', { ...eventOf(address, content.size, type), error: firstCause(error, signal) })
     throw error
-  }
+  })
 }
 
 function aboutUpload(

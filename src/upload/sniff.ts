@@ -48,13 +48,21 @@ const TEXT_TYPES: ReadonlySet<string> = new Set([
 ])
 
 /** How many of them decide where its magic number leaves no doubt. */
-const PLAIN_BYTES = 4096
+export const PLAIN_BYTES = 4096
 
 /** The type of what arrives, as {@link sniffType} gives it; of most pictures and of PDF as soon as they begin. */
 export async function sniffContent(content: Content, name: string): Promise<string> {
-  const plain = plainMagic(await content.head(PLAIN_BYTES))
+  if (!content.has(PLAIN_BYTES)) await content.until(PLAIN_BYTES)
+  const plain = sniffPlain(content)
+  if (plain !== undefined) return plain
+  if (!content.has(SNIFF_BYTES)) await content.until(SNIFF_BYTES)
   // Never more than that, however large the pieces are: the type must not depend on how a body arrives.
-  return plain ?? sniffType(await content.head(SNIFF_BYTES), name)
+  return sniffType(content.head(SNIFF_BYTES), name)
+}
+
+/** The same, from the first {@link PLAIN_BYTES} alone; undefined where they leave a doubt. */
+export function sniffPlain(content: Content): string | undefined {
+  return plainMagic(content.head(PLAIN_BYTES))
 }
 
 /**

@@ -1,13 +1,14 @@
 import { Readable } from 'node:stream'
 import { throwIfAborted } from '../core/abort.js'
 import { isInMemory } from '../core/body.js'
-import type { Disk, StoredObject } from '../core/disk.js'
+import type { Disk } from '../core/disk.js'
 import type { PutBody, PutOptions } from '../core/driver.js'
 import { StorageError } from '../core/errors.js'
 import { publish } from '../core/events.js'
 import type { StagedUpload } from '../core/ledger.js'
 import type { Storage } from '../core/storage.js'
 import type { FileAddress } from '../core/stored-file.js'
+import type { StoredObject } from '../core/stored-object.js'
 
 /** How long a driver may take to clean up after an abort, in milliseconds. */
 const CLEAN_UP_TIME = 60_000

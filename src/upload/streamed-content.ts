@@ -38,7 +38,9 @@ interface Waiter {
 export class StreamedContent implements Content {
   readonly #source: Readable
   readonly #bounds: StreamBounds
-  readonly #idle: NodeJS.Timeout
+  #idle: NodeJS.Timeout
+  /** When the sender was last heard of, or the backend took what was waiting. */
+  #heardAt = performance.now()
   #pieces: Buffer[] = []
   #size = 0
   #maxSize = 0
@@ -73,20 +75,34 @@ export class StreamedContent implements Content {
       this.#stop(bodyError(this.#source.errored ?? new Error('read or closed before the upload')))
     if (this.#reason !== undefined) return
     this.#isReading = true
-    this.#idle.refresh()
+    this.#heardAt = performance.now()
     this.#source.on('data', this.#onData).on('end', this.#onEnd)
     this.#source.resume() // also where its owner had paused it
   }
 
-  async head(length: number): Promise<Buffer> {
-    if (this.#mustWaitFor(length)) await this.#until(length)
+  has(length: number): boolean {
+    if (this.#reason !== undefined) throw this.#reason
+    return this.#hasEnded || this.#size >= length
+  }
+
+  until(length: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiter = { length, resolve, reject }
+    })
+  }
+
+  head(length: number): Buffer {
     const [first] = this.#pieces
     const isEnough = first !== undefined && (first.length >= length || this.#pieces.length === 1)
     return isEnough ? first.subarray(0, length) : joined(this.#pieces, length)
   }
 
-  async body(): Promise<PutBody> {
-    if (this.#mustWaitFor(IN_ONE_PIECE)) await this.#until(IN_ONE_PIECE)
+  body(): PutBody | Promise<PutBody> {
+    if (this.has(IN_ONE_PIECE)) return this.#bodyNow()
+    return this.until(IN_ONE_PIECE).then(() => this.#bodyNow())
+  }
+
+  #bodyNow(): PutBody {
     if (!this.#hasEnded) return this.#stream()
     const sum = createHash('sha256')
     for (const piece of this.#pieces) sum.update(piece)
@@ -115,25 +131,14 @@ export class StreamedContent implements Content {
     this.#body?.destroy()
   }
 
-  /** @throws what the upload failed by */
-  #mustWaitFor(length: number): boolean {
-    if (this.#reason !== undefined) throw this.#reason
-    return !this.#hasEnded && this.#size < length
-  }
-
-  /** Waits for so many bytes, or for the end. */
-  #until(length: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#waiter = { length, resolve, reject }
-    })
-  }
-
   #stream(): Readable {
     const sum = createHash('sha256')
     const body = new Pieces({
       read: () => this.#resume(),
       // The sender's time begins anew when the backend has taken what was waiting.
-      onTaken: () => void (this.#isReading && this.#idle.refresh()),
+      onTaken: () => {
+        this.#heardAt = performance.now()
+      },
       onDestroyed: () => this.#pause(),
     })
     // What it fails by is told by the content; an error that nobody hears would end the process.
@@ -166,7 +171,7 @@ export class StreamedContent implements Content {
   }
 
   #accept(bytes: Buffer): void {
-    this.#idle.refresh()
+    this.#heardAt = performance.now()
     if (!this.#take(bytes)) this.#pause()
     this.#bounds.progress?.receive(this.#size)
     if (this.#waiter !== undefined && this.#size >= this.#waiter.length) this.#wake()
@@ -202,8 +207,12 @@ export class StreamedContent implements Content {
 
   #onIdle(): void {
     // Where something waits here, the ledger, the backend or a limit is slow. Those have time-outs of their own.
-    if (this.#isPaused || !this.#isReading || (this.#body?.readableLength ?? 0) > 0) {
-      this.#idle.refresh()
+    if (this.#isPaused || !this.#isReading || (this.#body?.readableLength ?? 0) > 0)
+      this.#heardAt = performance.now()
+    // A timer that is set back for every piece would cost more than a look at the clock.
+    const left = this.#heardAt + this.#bounds.idleTimeout * 1000 - performance.now()
+    if (left > 0) {
+      this.#idle = setTimeout(() => this.#onIdle(), left)
       return
     }
     const message = `The sender paused for more than ${this.#bounds.idleTimeout} seconds.`
@@ -234,7 +243,7 @@ export class StreamedContent implements Content {
   #resume(): void {
     if (!this.#isPaused || !this.#isReading) return
     this.#isPaused = false
-    this.#idle.refresh()
+    this.#heardAt = performance.now()
     this.#source.resume()
   }
 

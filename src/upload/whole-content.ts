@@ -33,14 +33,20 @@ export class WholeContent implements Content {
     this.#progress?.tell('received', this.total)
   }
 
-  async head(length: number): Promise<Buffer> {
+  has(): boolean {
     if (this.#reason !== undefined) throw this.#reason
+    return true
+  }
+
+  async until(): Promise<void> {}
+
+  head(length: number): Buffer {
     return this.#bytes.subarray(0, length)
   }
 
-  async body(): Promise<Buffer> {
-    this.#sha256 =
-      this.total <= HASHED_AT_ONCE ? hash('sha256', this.#bytes, 'hex') : await this.#hashInTurns()
+  body(): Buffer | Promise<Buffer> {
+    if (this.total > HASHED_AT_ONCE) return this.#hashInTurns()
+    this.#sha256 = hash('sha256', this.#bytes, 'hex')
     return this.#bytes
   }
 
@@ -54,13 +60,14 @@ export class WholeContent implements Content {
 
   release(): void {}
 
-  async #hashInTurns(): Promise<string> {
+  async #hashInTurns(): Promise<Buffer> {
     const sum = createHash('sha256')
     for (let start = 0; start < this.total; start += HASHED_AT_ONCE) {
       if (this.#reason !== undefined) throw this.#reason
       sum.update(this.#bytes.subarray(start, start + HASHED_AT_ONCE))
       await nextTurn()
     }
-    return sum.digest('hex')
+    this.#sha256 = sum.digest('hex')
+    return this.#bytes
   }
 }

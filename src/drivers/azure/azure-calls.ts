@@ -29,6 +29,6 @@ export class AzureCalls {
 
   /** Runs `send`, once or several times, with what ends it. */
   run<T>(call: BackendCall, send: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    return this.#calls.run(call, send)
+    return this.#calls.run(call, ({ signal }) => send(signal))
   }
 }

@@ -84,7 +84,7 @@ export class GcsCalls {
 
   /** Runs `attempt`, once or several times, with what ends it. */
   run<T>(call: BackendCall, attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    return this.#calls.run(call, attempt)
+    return this.#calls.run(call, ({ signal }) => attempt(signal))
   }
 
   /** Headers that carry the credentials. @throws ERR_BACKEND_DENIED where there are none */

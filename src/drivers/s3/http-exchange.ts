@@ -6,6 +6,7 @@ import {
   request as plainRequest,
 } from 'node:http'
 import { request as secureRequest } from 'node:https'
+import type { Attempt } from '../../core/attempt.js'
 
 /** Where requests go, and over which connections. */
 export interface Destination {
@@ -23,8 +24,8 @@ export interface HttpRequest {
   /** Names and values in turn. */
   readonly headers: string[]
   readonly chunks: readonly Uint8Array[]
-  /** Milliseconds without any progress on the connection. */
-  readonly idleTimeout: number
+  /** Milliseconds without any progress on the connection; undefined where something else ends the request. */
+  readonly idleTimeout: number | undefined
 }
 
 /** An answer, read to its end. */
@@ -76,24 +77,23 @@ function afterTurns(
 }
 
 /**
- * Sends a request and reads the answer. When it rejects, by the signal or otherwise, the connection is gone; when it
- * resolves, the connection is free for the next request, or gone as well.
+ * Sends a request and reads the answer. When it rejects, stopped or otherwise, the connection is gone; when it resolves,
+ * the connection is free for the next request, or gone as well.
  */
-export function exchange(to: Destination, request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
+export function exchange(to: Destination, request: HttpRequest, attempt: Attempt): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     // One that was given up while its credentials were on their way must not be sent after all.
-    signal.throwIfAborted()
+    if (attempt.reason !== undefined) throw attempt.reason
     const { method, path, headers, chunks, idleTimeout } = request
     const { protocol, hostname, port, agent } = to
     const send = protocol === 'https:' ? secureRequest : plainRequest
     const req = send({ protocol, hostname, port, agent, method, path, headers, timeout: idleTimeout })
-    const onAbort = () => req.destroy(signal.reason)
     const end = (answer: HttpAnswer) => {
-      signal.removeEventListener('abort', onAbort)
+      attempt.onStop = undefined
       resolve(answer)
     }
     const fail = (error: unknown) => {
-      signal.removeEventListener('abort', onAbort)
+      attempt.onStop = undefined
       reject(error)
       req.destroy()
     }
@@ -104,9 +104,9 @@ export function exchange(to: Destination, request: HttpRequest, signal: AbortSig
       end(answer)
       req.destroy()
     }
-    signal.addEventListener('abort', onAbort, { once: true })
+    attempt.onStop = reason => req.destroy(reason)
     req.on('error', fail)
-    req.on('timeout', () => fail(noProgress()))
+    if (idleTimeout !== undefined) req.on('timeout', () => fail(noProgress()))
     req.on('upgrade', (_response, socket) => {
       socket.destroy() // node says nothing more of it
       fail(new Error('The server wants to speak another protocol.'))

@@ -27,7 +27,7 @@ const NOTHING: Block = { chunks: [], length: 0, isLast: true }
  * Stores a body: in one request with a known length where it fits into one part, else as a multipart upload.
  * Nothing is sent before the first part is full or the body has ended, so a body that fails early leaves nothing.
  */
-export async function putObject(
+export function putObject(
   tools: UploadTools,
   key: string,
   body: PutBody,
@@ -37,8 +37,8 @@ export async function putObject(
   const blockSize = partSizeFor(calls.limits.partSize, options.size)
   const { size, signal } = options
   const whole = wholeBlockOf(body, blockSize, { size, checksum: sender.checksum })
-  if (whole === undefined) return await putStream(tools, key, body, options, blockSize)
-  return await putWhole(sender, new UploadTarget(calls, key, options, signal), whole)
+  if (whole === undefined) return putStream(tools, key, body, options, blockSize)
+  return putWhole(sender, new UploadTarget(calls, key, options, signal), whole)
 }
 
 async function putStream(
@@ -73,13 +73,11 @@ async function putStream(
   }
 }
 
-async function putWhole(sender: Sender, target: UploadTarget, block: Block): Promise<PutResult> {
-  try {
-    const { etag, version } = await sender.putObject(target, block)
-    return { size: block.length, etag, version }
-  } catch (error) {
-    return await target.settle(error, block.length)
-  }
+function putWhole(sender: Sender, target: UploadTarget, block: Block): Promise<PutResult> {
+  return sender.putObject(target, block).then(
+    ({ etag, version }) => ({ size: block.length, etag, version }),
+    error => target.settle(error, block.length),
+  )
 }
 
 /** As configured, unless the file would then have too many parts. */

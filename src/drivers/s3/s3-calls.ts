@@ -1,4 +1,5 @@
 import { HeadBucketCommand, type S3Client } from '@aws-sdk/client-s3'
+import type { Attempt } from '../../core/attempt.js'
 import { type BackendCall, BackendCalls } from '../../core/backend-calls.js'
 import { BucketHome } from './bucket-home.js'
 import type { S3Limits } from './options.js'
@@ -47,8 +48,8 @@ export class S3Calls {
 
   /** Runs `send`, which sends a command of the SDK, once or several times, with what ends it. */
   async run<T>(call: BackendCall, send: (http: HttpOptions) => Promise<T>): Promise<T> {
-    const answer = await this.#calls.run(call, signal => {
-      const http = this.#httpOptions(call, signal)
+    const answer = await this.#calls.run(call, attempt => {
+      const http = this.#httpOptions(call, attempt.signal)
       return this.#ownsClient ? this.#following(() => send(http)) : send(http)
     })
     this.#bucketSeen = true
@@ -56,8 +57,8 @@ export class S3Calls {
   }
 
   /** The same for what `send` sends by itself, to the address of {@link home}. */
-  runDirect<T>(call: BackendCall, send: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    return this.#direct.run(call, signal => this.#following(() => send(signal)))
+  runDirect<T>(call: BackendCall, send: (attempt: Attempt) => Promise<T>): Promise<T> {
+    return this.#direct.run(call, attempt => this.#following(() => send(attempt)))
   }
 
   /** Milliseconds for one try of a call. */
@@ -88,20 +89,27 @@ export class S3Calls {
   }
 
   /** Sends once more where the answer says that the bucket lies in another region. */
-  async #following<T>(send: () => Promise<T>): Promise<T> {
+  #following<T>(send: () => Promise<T>): Promise<T> {
     const before = this.home.version
-    try {
-      const answer = await send()
-      this.#bucketSeen = true
-      return answer
-    } catch (error) {
-      const region = regionOf(error)
-      if (region === undefined) throw error
-      // Many requests may be told at the same time; one of them moves.
-      if (this.home.version === before) await this.home.moveTo(region)
-      if (this.home.version === before) throw error
-      return send()
-    }
+    return send().then(
+      answer => {
+        this.#bucketSeen = true
+        return answer
+      },
+      async error => {
+        await this.#moveIfTold(error, before)
+        return send()
+      },
+    )
+  }
+
+  /** @throws the error itself, where it names no other region than that of the address with the number `before` */
+  async #moveIfTold(error: unknown, before: number): Promise<void> {
+    const region = regionOf(error)
+    if (region === undefined) throw error
+    // Many requests may be told at the same time; one of them moves.
+    if (this.home.version === before) await this.home.moveTo(region)
+    if (this.home.version === before) throw error
   }
 
   #withTries(limits: S3Limits, tries: 'own' | 'foreign'): BackendCalls {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Agent } from 'node:http'
+import type { Attempt } from '../../core/attempt.js'
 import type { BackendCall } from '../../core/backend-calls.js'
 import type { Block } from '../../core/block.js'
 import { encodeKey } from '../../core/uri.js'
@@ -53,23 +54,33 @@ export class SignedRequests {
    * @throws the StorageError that fits every other answer
    */
   run<T>(call: BackendCall, request: ObjectRequest, accept: (answer: HttpAnswer) => T): Promise<T> {
-    return this.#calls.runDirect(call, async signal => {
-      const idleTimeout = this.#calls.requestTime({
-        ...call,
-        bytes: Math.min(request.body?.length ?? 0, KERNEL_BUFFER),
-      })
+    const idleTimeout = this.#idleTimeout(call, request)
+    return this.#calls.runDirect(call, attempt => {
+      const send = () => this.#send(request, idleTimeout, attempt)
       // A wait for nothing takes time as well: promises have hooks while AsyncLocalStorage is in use (Node 20).
-      if (this.#credentials.haveExpired) await this.#credentials.refresh()
-      try {
-        return accept(successOf(await this.#send(request, idleTimeout, signal)))
-      } catch (error) {
-        if (!(error instanceof AnswerError && this.#setClock(error))) throw error
-        return accept(successOf(await this.#send(request, idleTimeout, signal)))
-      }
+      const answer = this.#credentials.haveExpired ? this.#credentials.refresh().then(send) : send()
+      return answer.then(found =>
+        isSuccess(found) ? accept(found) : this.#sendAgain(found, send).then(accept),
+      )
     })
   }
 
-  #send(request: ObjectRequest, idleTimeout: number, signal: AbortSignal): Promise<HttpAnswer> {
+  /** The time for a try ends a small request as soon, so only a large one is watched for progress as well. */
+  #idleTimeout(call: BackendCall, { body = NOTHING }: ObjectRequest): number | undefined {
+    if (body.length <= KERNEL_BUFFER) return undefined
+    return this.#calls.requestTime({ ...call, bytes: KERNEL_BUFFER })
+  }
+
+  /** Where the refusal says that our clock is wrong. @throws every other refusal */
+  async #sendAgain(refusal: HttpAnswer, send: () => Promise<HttpAnswer>): Promise<HttpAnswer> {
+    const error = new AnswerError(refusal)
+    if (!this.#setClock(error)) throw error
+    const answer = await send()
+    if (isSuccess(answer)) return answer
+    throw new AnswerError(answer)
+  }
+
+  #send(request: ObjectRequest, idleTimeout: number | undefined, attempt: Attempt): Promise<HttpAnswer> {
     const { method, key, query = '', body = NOTHING } = request
     const { address, signer, destination } = this.#lineFor(this.#credentials.current())
     const path = address.pathPrefix + encodeKey(key)
@@ -86,7 +97,7 @@ export class SignedRequests {
     )
     const pathAndQuery = query === '' ? path : `${path}?${query}`
     const http = { method, path: pathAndQuery, headers, chunks: body.chunks, idleTimeout }
-    return exchange(destination, http, signal)
+    return exchange(destination, http, attempt)
   }
 
   /** Whether the server told its time. The SDK keeps its own correction there, so each learns from the other. */
@@ -116,9 +127,8 @@ export class SignedRequests {
   }
 }
 
-function successOf(answer: HttpAnswer): HttpAnswer {
-  if (answer.status >= 200 && answer.status < 300) return answer
-  throw new AnswerError(answer)
+function isSuccess({ status }: HttpAnswer): boolean {
+  return status >= 200 && status < 300
 }
 
 /**
