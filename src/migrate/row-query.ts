@@ -1,4 +1,5 @@
 import { Brackets, type EntityTarget, type ObjectLiteral, type QueryRunner } from 'typeorm'
+import { keyText } from '../typeorm/key-text.js'
 import type { Cell } from './cell.js'
 import { rowIdOf } from './journal.js'
 import type { MigrateOptions } from './options.js'
@@ -25,9 +26,9 @@ export async function entitiesOf<E extends ObjectLiteral>(
     query.where(`moving.${name} = ANY(:ids)`, { ids: cells.map(({ id }) => id[0]) })
   else query.where(oneByOne(names, cells))
   if (where !== undefined) query.andWhere(where)
-  // As text, as cells have them: a number or a time would be another text as JavaScript's.
-  const text = type === 'mysql' || type === 'mariadb' ? 'CHAR' : 'TEXT'
-  for (const [part, name] of names.entries()) query.addSelect(`CAST(moving.${name} AS ${text})`, `id_${part}`)
+  // As text, as cells have them.
+  for (const [part, column] of primaryColumns.entries())
+    query.addSelect(keyText(column, `moving.${column.propertyPath}`), `id_${part}`)
   const { raw, entities } = await query.getRawAndEntities<Record<string, unknown>>()
   for (const [index, row] of entities.entries())
     found.set(rowIdOf(names.map((_, part) => String(raw[index]?.[`id_${part}`]))), row)

@@ -2,6 +2,7 @@ import type { DataSource, EntityMetadata } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import type { StoredFile } from '../core/stored-file.js'
 import type { ColumnMetadata, FileColumnMetadata, FileEntities } from './file-metadata.js'
+import { keyText } from './key-text.js'
 import type { DatabaseLedger } from './ledger.js'
 import { type LedgerSql, type Place, quotedTable, type Statement } from './ledger-sql.js'
 import { takeRows } from './reconcile/take-rows.js'
@@ -183,14 +184,11 @@ export class FileTable {
   }
 
   #select(): string {
-    const id = this.#metadata.primaryColumns.map(
-      ({ databaseName }, index) => `${this.#asText(databaseName)} AS id_${index}`,
-    )
+    const id = this.#metadata.primaryColumns.map((column, index) => `${this.#asText(column)} AS id_${index}`)
     const files = this.columns.map(
       ({ of }, index) => `${this.#escape(of.column.databaseName)} AS file_${index}`,
     )
-    const owner =
-      this.#owner === undefined ? [] : [`${this.#asText(this.#owner.databaseName)} AS owner_of_row`]
+    const owner = this.#owner === undefined ? [] : [`${this.#asText(this.#owner)} AS owner_of_row`]
     return `SELECT ${[...id, ...files, ...owner].join(', ')} FROM ${this.#table()}`
   }
 
@@ -204,8 +202,8 @@ export class FileTable {
       .join(join)
   }
 
-  #asText(name: string): string {
-    return `CAST(${this.#escape(name)} AS ${this.#database === 'mysql' ? 'CHAR' : 'TEXT'})`
+  #asText(column: ColumnMetadata): string {
+    return keyText(column, this.#escape(column.databaseName))
   }
 
   #escape(name: string): string {
