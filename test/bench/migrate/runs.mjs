@@ -76,21 +76,27 @@ function mediansOf(runs) {
   return Object.fromEntries(Object.keys(runs[0]).map(name => [name, median(runs.map(each => each[name]))]))
 }
 
-/** One set as a table; the slowest way first. */
+/** One set as a table, the slowest way first, each beside the first of all ways. */
 export function printResults({ title, size }, results) {
+  const [[first, ours]] = results
   const rows = [...results]
     .sort(([, a], [, b]) => b.each - a.each)
     .map(([name, { each, cpuEach, s3Busy, warm, peak }]) => [
       name,
       show(each),
+      `${(each / ours.each).toFixed(2)}x`,
       show(1000 / each),
       show(size / 1e3 / each),
       show(cpuEach),
+      `${(cpuEach / ours.cpuEach).toFixed(2)}x`,
       peak === undefined ? '' : `${Math.round(warm)}, ${Math.round(peak)}`,
       `${Math.round(s3Busy * 100)} %`,
     ])
   printTable(
-    [title, 'ms a file', 'files/s', 'MB/s', 'CPU ms a file', 'MiB: warm, at most', 'the S3 was busy'],
+    [
+      ...[title, 'ms a file', `of "${first}"`, 'files/s', 'MB/s'],
+      ...['CPU ms a file', `of "${first}"`, 'MiB: warm, at most', 'the S3 was busy'],
+    ],
     rows,
   )
 }
