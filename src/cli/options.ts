@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander'
 import { StorageError } from '../core/errors.js'
+import { assertTenantId, SHARED_TENANT } from '../core/key.js'
 import { parseSize } from '../core/size.js'
 
 /** An option with one of these words; the first one is the default. */
@@ -12,6 +13,12 @@ export function count(text: string): number {
   const number = wholeNumber(text)
   if (number > 0) return number
   throw new InvalidArgumentError('It is a positive whole number.')
+}
+
+/** A tenant, or `shared`. */
+export function tenant(text: string): string {
+  if (text !== SHARED_TENANT) parsed(() => assertTenantId(text), 'It is the id of a tenant.')
+  return text
 }
 
 /** Bytes a second: `20mb/s`, or `20mb`. */

@@ -47,6 +47,8 @@ describe('the commands of a move', () => {
     [['migrate', 'Ticket', '--from', 'moon', ...TO], 'There is no backend "moon"'],
     [['migrate', 'Ticket', '--from', 'spaces', ...TO], 'from and to are both "spaces"'],
     [['migrate', 'Ticket', '--dry-run', '--to', 'moon'], 'There is no backend "moon"'],
+    [['migrate', 'Ticket', '--tenant', '../x', ...TO], 'It is the id of a tenant'],
+    [['status', '--tenant', 'a b'], 'It is the id of a tenant'],
     [['migrate', 'Ticket', '--rate', 'fast', ...TO], 'It is a size such as 20mb/s'],
     [['migrate', 'Ticket', '--rate', '0mb', ...TO], 'It is a size such as 20mb/s'],
     [['migrate', 'Ticket', '--concurrency', '0', ...TO], 'positive whole number'],

@@ -73,21 +73,6 @@ describeWithApplication('tenant-files migrate', open => {
     expect(await backends()).toEqual(['spaces', 'local', 'spaces'])
   })
 
-  test('says that the target cannot be reached, and leaves the rows', async () => {
-    const set = ['--to', 'away', '-d', app.configure({ ...TWO, away: 'away' })]
-    const doctor = await run('doctor', '--phase', '1', ...set)
-    expect(doctor).toMatchObject({
-      code: 1,
-      stdout: expect.stringMatching(/^failed +target +ERR_BACKEND: /m),
-    })
-    const { code, stdout } = await run('migrate', 'Ticket', ...set, '--json')
-    expect({ code, reports: JSON.parse(stdout) }).toMatchObject({
-      code: 1,
-      reports: [{ moved: 0, failed: 3 }],
-    })
-    expect(await backends()).toEqual(['local', 'local', 'local'])
-  })
-
   test('resumes only what was left off', async () => {
     const args = ['migrate', 'Ticket', '--to', 'spaces', '--resume']
     const never = await run(...args)

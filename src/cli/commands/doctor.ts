@@ -2,6 +2,7 @@ import { Command, Option } from 'commander'
 import { StorageError } from '../../core/errors.js'
 import type { Phase, PhaseReport } from '../../migrate/index.js'
 import { EXIT, messageOf, withoutPasswords } from '../exit-code.js'
+import { tenant } from '../options.js'
 import { table } from '../table.js'
 import type { GlobalOptions, Workplace } from '../workplace.js'
 
@@ -26,7 +27,7 @@ export function doctorCommand(place: Workplace): Command {
     )
     .requiredOption('--to <backend>', 'where files move to')
     .option('--from <backend>', 'where they come from; default: every other backend')
-    .option('--tenant <id>', 'only the files of this one')
+    .option('--tenant <id>', 'only the files of this one', tenant)
     .action(async (entity: string | undefined, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<Options>()
       const report = await examine(place, entity, options)
@@ -36,12 +37,14 @@ export function doctorCommand(place: Workplace): Command {
 }
 
 async function examine(place: Workplace, entity: string | undefined, options: Options): Promise<PhaseReport> {
-  const { to, from, tenant } = options
+  const { to, from } = options
   const phase = Number(options.phase) as Phase
   try {
     const dataSource = await place.dataSource(options)
     const { checkPhase } = await place.rooms.migrate()
-    const report = await checkPhase({ dataSource, phase, to, from, tenant, entity, signal: place.signal })
+    const report = await checkPhase({
+      ...{ dataSource, phase, to, from, entity, tenant: options.tenant, signal: place.signal },
+    })
     const checks = report.checks.map(each => ({ ...each, detail: withoutPasswords(each.detail) }))
     return { ...report, checks }
   } catch (error) {
@@ -59,5 +62,5 @@ function textOf({ phase, isSafe, checks }: PhaseReport): string {
   const end = isSafe
     ? `Phase ${phase} may begin.`
     : `Phase ${phase} should not begin: ${failed} of ${checks.length} checks failed.`
-  return `${table(['', 'check', ''], rows)}\n\n${end}`
+  return `${table(['state', 'check', 'detail'], rows)}\n\n${end}`
 }

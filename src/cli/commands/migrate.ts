@@ -4,7 +4,7 @@ import type { MigrateOptions, MigrationPlan, MigrationReport } from '../../migra
 import { type ColumnOptions, chooseColumns } from '../choose-columns.js'
 import { EXIT, Misuse } from '../exit-code.js'
 import { MoveBar } from '../move-bar.js'
-import { choice, count, rate } from '../options.js'
+import { choice, count, rate, tenant } from '../options.js'
 import { runEach } from '../run-each.js'
 import { countText, failureLines, sizeText } from '../text-of.js'
 import type { Workplace } from '../workplace.js'
@@ -31,7 +31,7 @@ export function migrateCommand(place: Workplace): Command {
     .requiredOption('--to <backend>', 'where they move to')
     .option('--property <name>', 'one file column only')
     .option('--from <backend>', 'only what lies there; default: on every other backend')
-    .option('--tenant <id>', 'only the files of this one')
+    .option('--tenant <id>', 'only the files of this one', tenant)
     .option('--dry-run', 'say what would move, and write nothing')
     .option('--rate <size>', 'bytes a second for all files together, for example 20mb/s', rate)
     .option('--concurrency <n>', 'files under way at the same time', count)
@@ -41,9 +41,9 @@ export function migrateCommand(place: Workplace): Command {
     .option('--resume', 'only go on with a run that was left off; do not begin another')
     .action(async (entity: string | undefined, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<Options>()
-      const { from, to, tenant } = options
+      const { from, to } = options
       const choices = await chooseColumns(place, entity, options)
-      const runs = choices.map(each => ({ ...each, from, to, tenant }))
+      const runs = choices.map(each => ({ ...each, from, to, tenant: options.tenant }))
       if (options.resume) await assertUnfinished(place, runs)
       await (options.dryRun ? plan(place, options, runs) : move(place, options, runs))
     })

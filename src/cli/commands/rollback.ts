@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import type { RollbackReport } from '../../migrate/index.js'
 import { type ColumnOptions, chooseColumns } from '../choose-columns.js'
+import { tenant } from '../options.js'
 import { runEach } from '../run-each.js'
 import { countText, failureLines } from '../text-of.js'
 import type { Workplace } from '../workplace.js'
@@ -18,10 +19,10 @@ export function rollbackCommand(place: Workplace): Command {
     .option('--all', 'every entity with file columns')
     .requiredOption('--to <backend>', 'where the files were moved to')
     .option('--property <name>', 'one file column only')
-    .option('--tenant <id>', 'only the files of this one')
+    .option('--tenant <id>', 'only the files of this one', tenant)
     .action(async (entity: string | undefined, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<Options>()
-      const { to, tenant } = options
+      const { to } = options
       const choices = await chooseColumns(place, entity, options)
       const { rollbackFiles } = await place.rooms.migrate()
       const bar = place.screen.bar('rows')
@@ -30,7 +31,7 @@ export function rollbackCommand(place: Workplace): Command {
         textOf,
         run: choice =>
           rollbackFiles({
-            ...{ ...choice, to, tenant, signal: place.signal },
+            ...{ ...choice, to, tenant: options.tenant, signal: place.signal },
             onProgress: ({ restored, skipped, failed }) =>
               bar.update(restored + skipped + failed, undefined, `${failed} failed`),
           }).finally(() => bar.stop()),

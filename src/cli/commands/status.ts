@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import type { FilePlaces } from '../../migrate/index.js'
+import { tenant } from '../options.js'
 import { table } from '../table.js'
 import { countText, sizeText } from '../text-of.js'
 import type { GlobalOptions, Workplace } from '../workplace.js'
@@ -15,13 +16,15 @@ export function statusCommand(place: Workplace): Command {
     .description('Count where files lie, by what the rows say.')
     .argument('[entity]', 'default: every one with file columns')
     .option('--property <name>', 'one file column of the entity only')
-    .option('--tenant <id>', 'only the files of this one')
+    .option('--tenant <id>', 'only the files of this one', tenant)
     .action(async (entity: string | undefined, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<Options>()
-      const { property, tenant } = options
+      const { property } = options
       const dataSource = await place.dataSource(options)
       const { filePlaces } = await place.rooms.migrate()
-      const found = await filePlaces({ dataSource, entity, property, tenant, signal: place.signal })
+      const found = await filePlaces({
+        ...{ dataSource, entity, property, tenant: options.tenant, signal: place.signal },
+      })
       place.report(options, found, textOf(found))
     })
 }

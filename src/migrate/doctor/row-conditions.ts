@@ -88,7 +88,11 @@ async function reaper({ dataSource }: Examined): Promise<Finding> {
     )
   const lag = Math.round(oldestDue ?? 0)
   if (lag > LAG) return failed(`${many(due, 'file')} to delete, the first for ${lag} seconds. Run a reaper.`)
-  return ok(`${many(due, 'file')} to delete, the first for ${lag} seconds.`)
+  return ok(
+    due === 0
+      ? 'Nothing waits to be deleted.'
+      : `${many(due, 'file')} to delete, the first for ${lag} seconds.`,
+  )
 }
 
 /** Counts the lines of the tenant in a state, as far as they matter. */
