@@ -98,13 +98,23 @@ export function onStorageEvent<E extends StorageEvent>(
 
 /** Whether anybody listens: for events that cost something to make. */
 export function hasListeners(event: StorageEvent): boolean {
-  return diagnosticsChannel.channel(channelName(event)).hasSubscribers
+  return channelOf(event).hasSubscribers
 }
 
 /** Publishes an event. A listener that throws does not reach the caller (node reports it as uncaught). */
 export function publish<E extends StorageEvent>(event: E, payload: StorageEvents[E]): void {
-  const channel: Channel = diagnosticsChannel.channel(channelName(event))
+  const channel = channelOf(event)
   if (channel.hasSubscribers) channel.publish(payload)
+}
+
+/** Node lets go of a channel that nobody holds, and looks it up by its name each time. */
+const channels: Readonly<Partial<Record<StorageEvent, Channel>>> = {
+  upload: diagnosticsChannel.channel(channelName('upload')),
+  progress: diagnosticsChannel.channel(channelName('progress')),
+}
+
+function channelOf(event: StorageEvent): Channel {
+  return channels[event] ?? diagnosticsChannel.channel(channelName(event))
 }
 
 function channelName(event: StorageEvent): string {

@@ -27,8 +27,8 @@ import { assertListPrefix, assertObjectKey } from './key.js'
 export function scopeDriver(driver: Driver, prefix: string): Driver {
   if (!prefix.endsWith('/')) throw new StorageError('ERR_KEY_INVALID', 'A prefix must end with "/".')
   const inside = (key: string): string => {
-    assertObjectKey(key)
-    const objectKey = prefix + key
+    // Judged as a whole: the prefix ends with a slash, so a key that is wrong by itself is wrong here too.
+    const objectKey = typeof key === 'string' ? prefix + key : key
     assertObjectKey(objectKey)
     return objectKey
   }

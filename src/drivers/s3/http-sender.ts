@@ -26,10 +26,11 @@ export class HttpSender implements Sender {
   }
 
   putObject({ call, key, httpHeaders, createOnly }: UploadTarget, body: Block): Promise<SentObject> {
-    const condition = createOnly ? { 'if-none-match': '*' } : {}
-    const headers = { ...httpHeaders, ...condition, 'x-amz-checksum-crc32': crc32Of(body) }
-    const request = { method: 'PUT', key, headers, body } as const
-    return this.#requests.run({ ...call, bytes: body.length }, request, answer => ({
+    if (createOnly) httpHeaders['if-none-match'] = '*'
+    httpHeaders['x-amz-checksum-crc32'] = crc32Of(body)
+    const request = { method: 'PUT', key, headers: httpHeaders, body } as const
+    call.bytes = body.length
+    return this.#requests.run(call, request, answer => ({
       etag: etagOf(answer, key),
       version: versionOf(answer),
     }))

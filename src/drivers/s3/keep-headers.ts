@@ -21,9 +21,10 @@ export function keepHttpHeaders({
   storageClass,
   encryption,
 }: KeepOptions): Record<string, string | undefined> {
-  return {
-    'x-amz-storage-class': storageClass,
-    'x-amz-server-side-encryption': encryption?.algorithm,
-    'x-amz-server-side-encryption-aws-kms-key-id': encryption?.keyId,
-  }
+  const headers: Record<string, string | undefined> = {}
+  if (storageClass !== undefined) headers['x-amz-storage-class'] = storageClass
+  if (encryption === undefined) return headers
+  headers['x-amz-server-side-encryption'] = encryption.algorithm
+  headers['x-amz-server-side-encryption-aws-kms-key-id'] = encryption.keyId
+  return headers
 }

@@ -15,6 +15,7 @@ import { statusOf } from './s3-errors.js'
 
 /** Metadata by which an upload knows its own object again: `x-amz-meta-put-id`. */
 const MARK = 'put-id'
+const MARK_HEADER = `x-amz-meta-${MARK}`
 
 /** One object on its way: where it goes, with what headers, and how to recognise it afterwards. */
 export class UploadTarget {
@@ -56,16 +57,15 @@ export class UploadTarget {
     }
   }
 
-  /** The same as headers of a request. */
-  get httpHeaders(): Readonly<Record<string, string | undefined>> {
+  /** The same as headers of a request; the caller's own, to add more. */
+  get httpHeaders(): Record<string, string | undefined> {
     const { contentType, contentDisposition, cacheControl } = this.options
-    return {
-      'content-type': contentType,
-      'content-disposition': contentDisposition,
-      'cache-control': cacheControl,
-      [`x-amz-meta-${MARK}`]: this.#mark,
-      ...keepHttpHeaders(this.options),
-    }
+    const headers = keepHttpHeaders(this.options)
+    headers['content-type'] = contentType
+    headers['content-disposition'] = contentDisposition
+    headers['cache-control'] = cacheControl
+    headers[MARK_HEADER] = this.#mark
+    return headers
   }
 
   /** What every request of the upload has in common. */
