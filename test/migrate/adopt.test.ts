@@ -201,6 +201,33 @@ describeOnDatabases('adoptFiles', fresh => {
     expect(await readText(after.file)).toBe('of uploads/acme/a.txt')
   })
 
+  it('refuses a save that was begun with a shared path whose row has a copy by now', async () => {
+    const shared = 'uploads/acme/terms.txt'
+    const { papers, adopt } = await adopted([shared, shared])
+    const loaded = await papers.find({ order: { id: 'ASC' } })
+    await adopt()
+    const [first, second] = loaded
+    await papers.save(Object.assign(first ?? {}, { owner: 'globex' }))
+    await expect(papers.save(Object.assign(second ?? {}, { owner: 'globex' }))).rejects.toMatchObject({
+      code: 'ERR_FILE_STALE',
+    })
+    const after = await papers.find({ order: { id: 'ASC' } })
+    expect(after.map(({ owner }) => owner)).toEqual(['globex', 'acme'])
+    for (const { file } of after) expect(await readText(file)).toBe(`of ${shared}`)
+  })
+
+  it('leaves a row alone that was moved since, until the move is taken back', async () => {
+    const paths = ['uploads/acme/a.txt', 'uploads/globex/b.txt']
+    const { dataSource, papers, adopt } = await adopted(paths)
+    await adopt()
+    await migrateFiles({ dataSource, entity: Paper, to: 'new', tenant: 'acme' })
+    expect(await rollbackAdoption({ dataSource, entity: Paper })).toMatchObject({ restored: 1, skipped: 1 })
+    expect((await papers.findOneByOrFail({ id: 1 })).file?.backend).toBe('new')
+    await rollbackFiles({ dataSource, entity: Paper, to: 'new' })
+    expect(await rollbackAdoption({ dataSource, entity: Paper })).toMatchObject({ restored: 1, skipped: 0 })
+    expect(await textsOf(dataSource, 'paper')).toEqual(paths)
+  })
+
   it('refuses options and columns that make no sense', async () => {
     const { dataSource } = await adopted([])
     for (const options of [{ concurrency: 0 }, { property: 'owner' }, { to: 'new' }, { rate: 'fast' }])

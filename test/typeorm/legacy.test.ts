@@ -71,6 +71,14 @@ describeOnDatabases('an old plain-string column', fresh => {
     })
   })
 
+  it.each(['', '  '])('is null where its text is %j, which stays in the row', async text => {
+    const { dataSource, documents } = await withOldRow(text)
+    const document = await documents.findOneByOrFail({ title: 'old' })
+    expect(document.file).toBeNull()
+    await documents.save(Object.assign(document, { title: 'new' }))
+    expect(await dataSource.query('SELECT title, file FROM document')).toEqual([{ title: 'new', file: text }])
+  })
+
   it.each(['nonsense', 'uploads/_bad/x.pdf', 'uploads/acme/../x.pdf', '{"v":9}'])(
     'loads, and can be replaced, when its text %j names no file',
     async text => {
