@@ -14,7 +14,7 @@ const alias = [
 
 /** What all projects of a run share. The servers are brought up once, by the root. */
 const common = {
-  setupFiles: ['test/support/end-with-runner.ts'],
+  setupFiles: ['test/support/hooks.ts'],
   // For a machine that does three other things meanwhile. No test is about time.
   testTimeout: 60_000,
   hookTimeout: 60_000,
