@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { states } from '../typeorm/databases.js'
 import { type Application, describeWithApplication } from './application.js'
+import { runInProcess } from './in-process.js'
 
 describeWithApplication('tenant-files reap', open => {
   let app: Application
@@ -26,7 +27,8 @@ describeWithApplication('tenant-files reap', open => {
 
   test('takes up no more than its limit', async () => {
     for (let i = 0; i < 3; i++) await app.remove(await app.save('acme'))
-    const { code, stdout } = await app.shop.run('reap', '--limit', '2', '--json')
+    const args = ['reap', '--limit', '2', '--json']
+    const { code, stdout } = await runInProcess({ folder: app.shop.folder, args })
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toEqual({ taken: 2, deleted: 2, failed: 0, due: 1, dead: 0 })
   })

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { states } from '../typeorm/databases.js'
 import { type Application, describeWithApplication } from './application.js'
 import { workshop } from './command-line.js'
+import { runInProcess } from './in-process.js'
 
 describeWithApplication('tenant-files reconcile', open => {
   let app: Application
@@ -10,6 +11,8 @@ describeWithApplication('tenant-files reconcile', open => {
     app = await open()
   })
   afterEach(() => app.close())
+
+  const run = (...args: string[]) => runInProcess({ folder: app.shop.folder, args })
 
   test('says that nothing is wrong, and ends with 0', async () => {
     await app.save('acme')
@@ -23,35 +26,35 @@ describeWithApplication('tenant-files reconcile', open => {
     const { attachment } = await app.save('acme')
     await app.save('globex')
     rmSync(app.pathOf(attachment!))
-    const { code, stdout } = await app.shop.run('reconcile', '--tenant', 'acme', '--json')
+    const { code, stdout } = await run('reconcile', '--tenant', 'acme', '--json')
     expect(code).toBe(1)
     const report = JSON.parse(stdout)
     expect(report).toMatchObject({ fix: 'report', counts: { dangling: 1 } })
     expect(report.findings).toMatchObject([{ kind: 'dangling', tenant: 'acme', rows: [{ id: { id: '1' } }] }])
-    expect((await app.shop.run('reconcile', '--tenant', 'globex')).code).toBe(0)
+    expect((await run('reconcile', '--tenant', 'globex')).code).toBe(0)
   })
 
   test('mends what it is told to, and ends with 0 when nothing is left', async () => {
     const ticket = await app.save('acme')
     await app.dataSource.query('DELETE FROM ticket')
     const args = ['reconcile', '--grace', '0', '--json']
-    expect((await app.shop.run(...args)).code).toBe(1)
-    expect((await app.shop.run(...args, '--fix', 'attach')).code).toBe(1)
+    expect((await run(...args)).code).toBe(1)
+    expect((await run(...args, '--fix', 'attach')).code).toBe(1)
     expect(await states(app.dataSource)).toEqual({ attached: 1 })
 
-    const { code, stdout } = await app.shop.run(...args, '--fix', 'all')
+    const { code, stdout } = await run(...args, '--fix', 'all')
     expect({ code, report: JSON.parse(stdout) }).toMatchObject({
       code: 0,
       report: { fix: 'all', mended: 1, counts: { 'line-without-row': 1 } },
     })
-    expect((await app.shop.run('reap')).code).toBe(0)
+    expect((await run('reap')).code).toBe(0)
     expect(existsSync(app.pathOf(ticket.attachment!))).toBe(false)
   })
 
   test('compares the owner of a row, and shows as many findings as it is told to', async () => {
     await app.save('acme')
     await app.dataSource.query(`UPDATE ticket SET ${app.dataSource.driver.escape('tenantId')} = 'globex'`)
-    const { code, stdout } = await app.shop.run(
+    const { code, stdout } = await run(
       ...['reconcile', '--owner', 'Ticket=tenantId', '--entity', 'Ticket', '--backend', 'local'],
       ...['--max-findings', '0', '--json'],
     )
@@ -62,9 +65,9 @@ describeWithApplication('tenant-files reconcile', open => {
   })
 
   test('refuses what makes no sense with 2', async () => {
-    const unknown = await app.shop.run('reconcile', '--entity', 'Tickte')
+    const unknown = await run('reconcile', '--entity', 'Tickte')
     expect(unknown).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('Tickte') })
-    const both = await app.shop.run('reconcile', '--tenant', 'acme', '--prefix', 'media/acme/')
+    const both = await run('reconcile', '--tenant', 'acme', '--prefix', 'media/acme/')
     expect(both).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('ERR_CONFIG') })
   })
 })
@@ -75,7 +78,7 @@ test.each([
   [['--owner', 'Ticket'], 'a name and a value'],
 ])('tenant-files reconcile refuses %j with 2', async (args, message) => {
   const shop = workshop()
-  const { code, stdout, stderr } = await shop.run('reconcile', ...args)
+  const { code, stdout, stderr } = await runInProcess({ folder: shop.folder, args: ['reconcile', ...args] })
   shop.remove()
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
   expect(stderr).toContain(message)

@@ -1,4 +1,4 @@
-// A process that moves parcels, so that a test can kill it. What it is to do comes as JSON.
+// A process that moves deliveries, so that a test can kill it. What it is to do comes as JSON.
 import { DataSource, EntitySchema } from 'typeorm'
 import { createStorage } from '../../dist/core/index.js'
 import { LocalDriver } from '../../dist/drivers/local/index.js'
@@ -16,17 +16,17 @@ const storage = createStorage({
   },
   writeTo: 's3',
 })
-const Parcel = new EntitySchema({
-  name: 'Parcel',
-  tableName: 'parcel',
-  columns: { id: { type: 'int', primary: true }, file: fileColumn({ folder: 'parcels' }) },
+const Delivery = new EntitySchema({
+  name: 'Delivery',
+  tableName: 'delivery',
+  columns: { id: { type: 'int', primary: true }, file: fileColumn({ folder: 'deliveries' }) },
 })
 const dataSource = withFiles(
   storage,
-  new DataSource({ type: 'postgres', url: address.url, entities: [Parcel] }),
+  new DataSource({ type: 'postgres', url: address.url, entities: [Delivery] }),
 )
 await dataSource.initialize()
-const report = await migrateFiles({ dataSource, entity: Parcel, to: 's3', ...options })
+const report = await migrateFiles({ dataSource, entity: Delivery, to: 's3', ...options })
 process.stdout.write(JSON.stringify(report))
 await dataSource.destroy()
 await storage.close()

@@ -1,110 +1,50 @@
-import { randomUUID } from 'node:crypto'
-import type { DataSource } from 'typeorm'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { inLanes } from '../../src/core/in-lanes.js'
-import { createStorage, type Storage } from '../../src/core/storage.js'
-import { runWithTenant } from '../../src/core/tenant.js'
-import { LocalDriver } from '../../src/drivers/local/index.js'
-import { S3Driver } from '../../src/drivers/s3/index.js'
-import { rulesOf } from '../../src/typeorm/index.js'
-import { storeFile } from '../../src/upload/index.js'
-import { freshDatabase } from '../support/postgres.js'
-import { createBucket, s3Connection } from '../support/s3.js'
-import { tempDir } from '../support/temp-dir.js'
-import { house } from '../typeorm/databases.js'
-import { Parcel, readText } from './town.js'
+import { type Delivery, nameOf } from './delivery.js'
+import type { MovingTown } from './moving-town.js'
+import { type Row, Visitor } from './visitor.js'
 
-/** What a second process needs to work on the same rows and files. */
-export interface Address {
-  readonly url: string
-  readonly root: string
-  readonly s3: {
-    bucket: string
-    endpoint: string
-    region: string
-    accessKeyId: string
-    secretAccessKey: string
-  }
-}
+/** Addresses of old that are opened at the same time. */
+const AT_ONCE = 4
 
-/** A table whose files lie on the local disk while new ones go to S3 already, on PostgreSQL. */
-export async function movingTown(count: number, tenants: number) {
-  const { url } = await freshDatabase()
-  const root = await tempDir()
-  const bucket = await createBucket('migrate')
-  const { endpoint, region, accessKeyId, secretAccessKey } = s3Connection()
-  const credentials = { accessKeyId, secretAccessKey }
-  let writeTo = 'local'
-  const storage = createStorage({
-    secret: randomUUID(),
-    backends: {
-      local: new LocalDriver({ root }),
-      s3: new S3Driver({ bucket, endpoint, region, credentials }),
-    },
-    writeTo: () => writeTo,
-  })
-  const { dataSource } = await house(async () => ({ type: 'postgres', url }), [Parcel], { storage })
-  const parcels = dataSource.getRepository(Parcel)
-  await inLanes([...Array(count).keys()], 8, async n => {
-    const owner = `tenant-${n % tenants}`
-    const file = await store(storage, owner, `${owner} ${n}`)
-    await parcels.save(parcels.create({ file, owner }))
-  })
-  writeTo = 's3'
-  const address: Address = { url, root, s3: { bucket, endpoint, region, ...credentials } }
-  return { storage, dataSource, parcels, address }
-}
-
-function store(storage: Storage, tenant: string, body: string) {
-  const rules = rulesOf(Parcel, 'file')
-  return runWithTenant(tenant, () => storeFile(storage, Buffer.from(body), rules, { name: 'a.txt' }))
-}
-
-/** What an application does meanwhile, until it is told to stop. Any error of it rejects. */
+/**
+ * What goes on in the application while its files move, until it is told to stop. Each row is changed by one of its lanes
+ * at most, and at most once.
+ */
 export class Traffic {
-  reads = 0
-  saves = 0
-  replaced = 0
-  removed = 0
-  #isOver = false
-  readonly #work: Promise<unknown>
+  readonly visitor: Visitor
+  /** How often the files of all rows were read. */
+  rounds = 0
+  readonly uploaded = new Set<number>()
+  readonly replaced = new Set<number>()
+  readonly removed = new Set<number>()
+  /** Loaded before it began. */
+  readonly saved = new Set<number>()
+  /** The same, and saved when their rows pointed to the new place already. */
+  readonly savedBehind = new Set<number>()
 
-  private constructor(work: (traffic: Traffic) => Promise<unknown>[]) {
-    this.#work = Promise.all(work(this))
+  readonly #town: MovingTown
+  /** Between two changes of one kind, in milliseconds. */
+  readonly #pause: number
+  #isOver = false
+  #work: Promise<unknown> = Promise.resolve()
+
+  private constructor(town: MovingTown, pause: number) {
+    this.#town = town
+    this.#pause = pause
+    this.visitor = new Visitor(town)
   }
 
-  /** Rows are loaded before it begins, and saved while their files move. */
-  static async on(storage: Storage, dataSource: DataSource): Promise<Traffic> {
-    const parcels = dataSource.getRepository(Parcel)
-    const loaded = await parcels.find({ order: { id: 'ASC' } })
-    // Each row is one worker's.
-    const share = (worker: number) => loaded.filter(({ id }) => id % 10 === worker)
-    return new Traffic(traffic => [
-      traffic.#repeat(async () => {
-        const page = await parcels.find({
-          order: { id: 'ASC' },
-          take: 100,
-          skip: (traffic.reads * 7) % loaded.length,
-        })
-        for (const { file, owner } of page) {
-          const text = await readText(file)
-          if (!text.startsWith(owner)) throw new Error(`${owner} reads "${text}"`)
-          traffic.reads++
-        }
-      }),
-      traffic.#each(share(1), async parcel => {
-        await parcels.save(Object.assign(parcel, { version: parcel.version + 1 }))
-        traffic.saves++
-      }),
-      traffic.#each(share(2), async parcel => {
-        parcel.file = await store(storage, parcel.owner, `${parcel.owner} replaced`)
-        await parcels.save(parcel)
-        traffic.replaced++
-      }),
-      traffic.#each(share(3), async parcel => {
-        await parcels.remove(parcel)
-        traffic.removed++
-      }),
-    ])
+  /** Rows are loaded and addresses given out before it begins. */
+  static async on(town: MovingTown, options: { pause: number }): Promise<Traffic> {
+    const traffic = new Traffic(town, options.pause)
+    await traffic.#begin()
+    return traffic
+  }
+
+  /** Whether anything but reading has touched this row. */
+  touched(id: number): boolean {
+    return [this.uploaded, this.replaced, this.removed, this.saved, this.savedBehind].some(ids => ids.has(id))
   }
 
   async stop(): Promise<void> {
@@ -112,15 +52,79 @@ export class Traffic {
     await this.#work
   }
 
-  async #repeat(work: () => Promise<void>): Promise<void> {
-    while (!this.#isOver) await work()
+  async #begin(): Promise<void> {
+    const { deliveries, tenants } = this.#town
+    const addresses: Row[] = []
+    for (const tenant of tenants) addresses.push(...(await this.visitor.list(tenant)))
+    for (const { id, file } of addresses) this.visitor.names.set(id, file.name)
+    const loaded = scattered(await deliveries.find())
+    const share = (worker: number) => loaded.filter(({ id }) => id % 10 === worker)
+    this.#work = Promise.all([
+      this.#readAgainAndAgain(),
+      // the other way round, so that many of them were replaced and removed by then
+      this.#openAll(scattered(addresses).reverse()),
+      this.#each(share(1), delivery => this.#save(delivery, this.saved)),
+      this.#saveBehind(share(4)),
+      this.#each(share(2), async ({ id, tenant }) => {
+        this.replaced.add(id)
+        await this.visitor.replace({ id, tenant }, nameOf(tenant, `${id} again`))
+      }),
+      this.#each(share(3), async ({ id, tenant }) => {
+        this.removed.add(id)
+        await this.visitor.remove({ id, tenant })
+      }),
+      this.#each([...loaded.keys()], async number => {
+        const tenant = tenants[number % tenants.length] ?? ''
+        this.uploaded.add((await this.visitor.upload(tenant, nameOf(tenant, `${number} new`))) ?? 0)
+      }),
+    ])
+  }
+
+  async #readAgainAndAgain(): Promise<void> {
+    while (!this.#isOver) {
+      await this.visitor.readAll(() => this.#isOver)
+      this.rounds++
+    }
+  }
+
+  async #openAll(addresses: readonly Row[]): Promise<void> {
+    await inLanes(addresses, AT_ONCE, async row => {
+      if (!this.#isOver) await this.visitor.open(row)
+    })
+  }
+
+  /** An entity that was loaded long ago, as a job that takes its time would. */
+  async #save(delivery: Delivery, into: Set<number>): Promise<void> {
+    into.add(delivery.id)
+    await this.#town.deliveries.save(Object.assign(delivery, { note: 'saved' }))
+  }
+
+  async #saveBehind(deliveries: readonly Delivery[]): Promise<void> {
+    const left = new Map(deliveries.map(delivery => [delivery.id, delivery]))
+    while (!this.#isOver && left.size > 0) {
+      const switched: { id: number }[] = await this.#town.dataSource.query(
+        `SELECT id FROM delivery WHERE id = ANY($1) AND file::json->>'backend' = 's3' LIMIT 20`,
+        [[...left.keys()]],
+      )
+      await this.#each(switched, async ({ id }) => {
+        await this.#save(left.get(id) as Delivery, this.savedBehind)
+        left.delete(id)
+      })
+      await sleep(this.#pause)
+    }
   }
 
   async #each<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
     for (const item of items) {
       if (this.#isOver) return
       await work(item)
-      await new Promise(done => setTimeout(done, 2))
+      await sleep(this.#pause)
     }
   }
+}
+
+/** In an order that has nothing to do with that of the keys, and is the same each time. */
+function scattered<T extends { id: number }>(rows: readonly T[]): T[] {
+  const place = ({ id }: T) => (id * 2_654_435_761) % 2 ** 32
+  return [...rows].sort((a, b) => place(a) - place(b))
 }

@@ -36,14 +36,20 @@ export async function createConsumer({ without = [] as string[] } = {}) {
       if (exit !== 0) throw new Error(stderr)
       return JSON.parse(stdout)
     },
-    /** Type-checks files as a consumer would; answers with the compiler's complaints. */
-    async typeCheck(sources: Iterable<[name: string, code: string]>): Promise<string> {
-      const names: string[] = []
-      for (const [name, code] of sources) {
+    /**
+     * Type-checks files as a consumer would; answers with the compiler's complaints.
+     *
+     * @param beside others, which are checked as far as they are imported
+     */
+    async typeCheck(
+      sources: ReadonlyMap<string, string>,
+      beside: ReadonlyMap<string, string> = new Map(),
+    ): Promise<string> {
+      for (const [name, code] of [...beside, ...sources]) {
         mkdirSync(path.dirname(path.join(folder, name)), { recursive: true })
         writeFileSync(path.join(folder, name), code)
-        names.push(name)
       }
+      const files = [...sources.keys()]
       const compilerOptions = {
         ...{
           target: 'ES2023',
@@ -55,7 +61,7 @@ export async function createConsumer({ without = [] as string[] } = {}) {
         },
         ...{ experimentalDecorators: true, emitDecoratorMetadata: true, skipLibCheck: false },
       }
-      writeFileSync(path.join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: names }))
+      writeFileSync(path.join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
       const { stdout, stderr } = await runTool('typescript', 'tsc', ['-p', '.'], folder)
       return stdout + stderr
     },

@@ -62,21 +62,6 @@ describe('a consumer of the packed library', () => {
     `)
     expect(result).toEqual([])
   })
-
-  // One run of the compiler for all: it spends its time on the types of the SDKs.
-  test('can compile every room under nodenext, imported and required, and what the README shows', async () => {
-    const names = specifiers.map((specifier, index) => ({ specifier, name: `room${index}` }))
-    const used = `export const rooms = [${names.map(({ name }) => name).join(', ')}]\n`
-    const esm = names.map(({ specifier, name }) => `import * as ${name} from '${specifier}'\n`)
-    const cjs = names.map(({ specifier, name }) => `import ${name} = require('${specifier}')\n`)
-    const shown = filesShown(readFileSync(path.join(root, 'README.md'), 'utf8'))
-    expect(shown.size).toBeGreaterThan(0)
-    const probes: [string, string][] = [
-      ['rooms/imported.ts', esm.join('') + used],
-      ['rooms/required.cts', cjs.join('') + used],
-    ]
-    expect(await consumer.typeCheck([...probes, ...shown])).toBe('')
-  }, 90_000)
 })
 
 describe('a consumer without any peer', () => {

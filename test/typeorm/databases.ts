@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { DataSource, type DataSourceOptions, type Logger } from 'typeorm'
-import { afterEach, describe } from 'vitest'
+import { describe } from 'vitest'
 import type { Driver } from '../../src/core/driver.js'
 import type { FileRules } from '../../src/core/rules.js'
 import { createStorage, type Storage } from '../../src/core/storage.js'
@@ -9,6 +9,7 @@ import { runWithTenant } from '../../src/core/tenant.js'
 import { MemoryDriver } from '../../src/drivers/memory/index.js'
 import { type WithFilesOptions, withFiles } from '../../src/typeorm/index.js'
 import { storeFile } from '../../src/upload/index.js'
+import { afterThisTest } from '../support/ends.js'
 import { describeWithMariadb, freshMariadb } from '../support/mariadb.js'
 import { describeWithPostgres, freshDatabase } from '../support/postgres.js'
 import { embeddedOptions } from '../support/sqlite.js'
@@ -27,12 +28,6 @@ export function describeOnDatabases(name: string, body: (fresh: FreshOptions) =>
   )
 }
 
-const open: DataSource[] = []
-
-afterEach(async () => {
-  for (const dataSource of open.splice(0)) if (dataSource.isInitialized) await dataSource.destroy()
-})
-
 export function memoryStorage(backends: Record<string, Driver> = { memory: new MemoryDriver() }): Storage {
   return createStorage({ secret: randomUUID(), backends, writeTo: Object.keys(backends)[0] })
 }
@@ -40,7 +35,9 @@ export function memoryStorage(backends: Record<string, Driver> = { memory: new M
 /** A DataSource that is destroyed after the test. */
 export function dataSourceOf(options: DataSourceOptions): DataSource {
   const dataSource = new DataSource({ synchronize: true, ...options } as DataSourceOptions)
-  open.push(dataSource)
+  afterThisTest(async () => {
+    if (dataSource.isInitialized) await dataSource.destroy()
+  })
   return dataSource
 }
 
