@@ -99,7 +99,11 @@ describeOnDatabases('migrateFiles', fresh => {
   it.each([
     ['uuids', ByUuid, (_n: number) => ({})],
     ['large numbers', ByBigint, (n: number) => ({ id: `${9_007_199_254_740_993n + BigInt(n)}` })],
-    ['text', ByText, (n: number) => ({ id: ["it's", 'a"b\\{c,d}', 'ä €', 'x;--', ' ', 'NULL', '10', '9'][n] })],
+    [
+      'text',
+      ByText,
+      (n: number) => ({ id: ["it's", 'a"b\\{c,d}', 'ä €', 'x;--', ' ', 'NULL', '10', '9'][n] }),
+    ],
     ['two columns', ByTwo, (n: number) => ({ shelf: n % 2, place: `p${n}` })],
   ] as const)('finds its rows by %s', async (_name, entity, idOf) => {
     const home = await archive(fresh, [entity])
