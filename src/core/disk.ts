@@ -142,15 +142,9 @@ export class Disk {
     const place = (await this.#driver(from)).copySource?.(from.key)
     const driver = await this.#driverToWrite(to)
     if (place === undefined || driver.copyFrom === undefined) return undefined
-    const { storageClass, encryption } = options
-    const kept = this.#kept(to, driver, { storageClass, encryption })
-    const asked = {
-      ...options,
-      ...objectHeaders(options, this.options.cacheControl),
-      ...kept,
-      ifNoneMatch: '*',
-    } as const
-    return driver.copyFrom(place, to.key, asked)
+    const kept = this.#kept(to, driver, options)
+    const headers = objectHeaders(options, this.options.cacheControl)
+    return driver.copyFrom(place, to.key, { ...options, ...headers, ...kept, ifNoneMatch: '*' })
   }
 
   /**

@@ -81,6 +81,18 @@ describeOnDatabases('migrateFiles on a column of old paths', fresh => {
     expect(await linesOf(dataSource)).toEqual({ 'new kept': 2, 'old attached': 2 })
   })
 
+  it('moves an old file without bytes', async () => {
+    const { backends, dataSource, papers } = await office(['uploads/acme/empty.txt'])
+    await put(backends.old, 'media/acme/empty.txt', '')
+    expect(await migrateFiles({ dataSource, entity: Paper, to: 'new' })).toMatchObject({
+      moved: 1,
+      failed: 0,
+    })
+    const { file } = await papers.findOneByOrFail({ id: 1 })
+    expect(file).toMatchObject({ backend: 'new', size: 0 })
+    expect(await readText(file)).toBe('')
+  })
+
   it('stays on the new backend when an entity is saved that was loaded with its path', async () => {
     const { backends, dataSource, papers } = await office(['uploads/acme/a.txt'])
     await put(backends.old, 'media/acme/a.txt', 'hello')
