@@ -50,7 +50,7 @@ describe('the code on the pages', () => {
     } finally {
       consumer.remove()
     }
-  }, 120_000)
+  }, 240_000)
 
   test('of every room compiles under nodenext, imported and required', () => {
     expect(complaints.filter(line => line.startsWith('rooms/'))).toEqual([])
