@@ -35,8 +35,8 @@ export function makePlace(driver: DataSource['driver'], parameters: unknown[]): 
 }
 
 /**
- * Lists as arrays, each of them one parameter. With a parameter for each value, PostgreSQL took 80 ms to read and plan a
- * statement of 200 lines.
+ * Lists as arrays, each of them one parameter. With a parameter for each value, PostgreSQL took twice the
+ * processor time for a page of 200 rows that moves.
  */
 function arrays(place: (value: unknown) => string): Pick<Place, 'oneOf' | 'valueBy' | 'lines'> {
   return {
