@@ -4,13 +4,11 @@ import { bodyError } from '../core/abort.js'
 import type { PutBody } from '../core/driver.js'
 import { StorageError } from '../core/errors.js'
 import { type Content, tooLarge, wrongLength } from './content.js'
+import { Pieces } from './pieces.js'
 import type { Progress } from './progress.js'
 
 /** A file up to here goes to the driver in one piece: two calls to the backend less, and no stream in between. */
 const IN_ONE_PIECE = 256 * 1024
-
-/** How many pieces wait for the driver before the source is paused. A piece of node's streams has up to 64 KiB. */
-const PIECES_IN_FLIGHT = 4
 
 /** What a {@link StreamedContent} must know. */
 export interface StreamBounds {
@@ -253,38 +251,6 @@ export class StreamedContent implements Content {
     this.#isReading = false
     this.#source.off('data', this.#onData).off('end', this.#onEnd)
     if (!this.#hasEnded) this.#source.pause()
-  }
-}
-
-/** What a stream of {@link Pieces} tells. */
-interface PiecesEvents {
-  read(): void
-  onTaken(): void
-  onDestroyed(): void
-}
-
-/** The way to the driver. Of objects, although they are bytes: a stream of bytes joins what waits in it when it is read. */
-class Pieces extends Readable {
-  readonly #events: PiecesEvents
-
-  constructor(events: PiecesEvents) {
-    super({ objectMode: true, highWaterMark: PIECES_IN_FLIGHT })
-    this.#events = events
-  }
-
-  override read(size?: number): unknown {
-    const piece = super.read(size)
-    if (piece !== null) this.#events.onTaken()
-    return piece
-  }
-
-  override _read(): void {
-    this.#events.read()
-  }
-
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.#events.onDestroyed()
-    done(error)
   }
 }
 
