@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto'
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { bodyError } from '../core/abort.js'
 import type { PutBody } from '../core/driver.js'
 import { StorageError } from '../core/errors.js'
