@@ -73,6 +73,22 @@ describeWithApplication('tenant-files migrate', open => {
     expect(await backends()).toEqual(['spaces', 'local', 'spaces'])
   })
 
+  test('leaves alone what names another tenant than its row, in the plan too', async () => {
+    await app.dataSource.getRepository<Ticket>('Ticket').update({ id: 2 }, { tenantId: 'acme' })
+    const args = ['migrate', 'Ticket', '--to', 'spaces', '--owner', 'tenantId']
+    const plan = await run(...args, '--dry-run')
+    expect(plan).toMatchObject({ code: 1, stdout: expect.stringContaining('["2"]: ERR_TENANT_MISMATCH') })
+    const { code, stdout } = await run(...args)
+    expect(code).toBe(1)
+    expect(stdout).toContain('["2"]: ERR_TENANT_MISMATCH')
+    expect(await backends()).toEqual(['spaces', 'local', 'spaces'])
+    const unknown = await run('migrate', 'Ticket', '--to', 'spaces', '--owner', 'customer')
+    expect(unknown).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('Ticket has no plain column "customer"'),
+    })
+  })
+
   test('resumes only what was left off', async () => {
     const args = ['migrate', 'Ticket', '--to', 'spaces', '--resume']
     const never = await run(...args)

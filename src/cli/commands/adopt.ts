@@ -4,6 +4,7 @@ import type { AdoptOptions, AdoptReport, ColumnChoice, RollbackAdoptionReport } 
 import { type ColumnOptions, chooseColumns } from '../choose-columns.js'
 import { Misuse } from '../exit-code.js'
 import { count, rate } from '../options.js'
+import { ownerOf } from '../owner-of.js'
 import { runEach } from '../run-each.js'
 import { countText, failureLines, sizeText } from '../text-of.js'
 import type { Workplace } from '../workplace.js'
@@ -84,22 +85,6 @@ async function takeBack(place: Workplace, options: Options, choices: Choices): P
       }).finally(() => bar.stop()),
     ended: ENDED,
   })
-}
-
-/** @throws Misuse */
-function ownerOf(
-  { dataSource, entity }: ColumnChoice<ObjectLiteral>,
-  owner: string | undefined,
-): AdoptOptions<ObjectLiteral>['tenantOf'] {
-  if (owner === undefined) return undefined
-  const metadata = dataSource.getMetadata(entity)
-  const column = metadata.findColumnWithPropertyPath(owner)
-  if (column === undefined || column.relationMetadata !== undefined)
-    throw new Misuse(`${metadata.name} has no plain column "${owner}".`)
-  return row => {
-    const value: unknown = column.getEntityValue(row)
-    return value === null || value === undefined ? null : String(value)
-  }
 }
 
 function textOf(report: AdoptReport): string {

@@ -5,6 +5,7 @@ import { type ColumnOptions, chooseColumns } from '../choose-columns.js'
 import { EXIT, Misuse } from '../exit-code.js'
 import { MoveBar } from '../move-bar.js'
 import { choice, count, rate, tenant } from '../options.js'
+import { ownerOf } from '../owner-of.js'
 import { runEach } from '../run-each.js'
 import { countText, failureLines, sizeText } from '../text-of.js'
 import type { Workplace } from '../workplace.js'
@@ -14,12 +15,13 @@ type Words = Pick<MigrateOptions<ObjectLiteral>, 'from' | 'to' | 'tenant' | 'con
 interface Options extends ColumnOptions, Words {
   readonly dryRun?: true
   readonly resume?: true
+  readonly owner?: string
 }
 
 /** What every run of one command has in common. */
 type Runs = readonly Pick<
   MigrateOptions<ObjectLiteral>,
-  'dataSource' | 'entity' | 'property' | 'from' | 'to' | 'tenant'
+  'dataSource' | 'entity' | 'property' | 'from' | 'to' | 'tenant' | 'tenantOf'
 >[]
 
 /** `tenant-files migrate OrderFile --to spaces` */
@@ -32,6 +34,7 @@ export function migrateCommand(place: Workplace): Command {
     .option('--property <name>', 'one file column only')
     .option('--from <backend>', 'only what lies there; default: on every other backend')
     .option('--tenant <id>', 'only the files of this one', tenant)
+    .option('--owner <property>', 'says whose a row is; a file that names another tenant stays')
     .option('--dry-run', 'say what would move, and write nothing')
     .option('--rate <size>', 'bytes a second for all files together, for example 20mb/s', rate)
     .option('--concurrency <n>', 'files under way at the same time', count)
@@ -41,9 +44,9 @@ export function migrateCommand(place: Workplace): Command {
     .option('--resume', 'only go on with a run that was left off; do not begin another')
     .action(async (entity: string | undefined, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<Options>()
-      const { from, to } = options
+      const { from, to, tenant, owner } = options
       const choices = await chooseColumns(place, entity, options)
-      const runs = choices.map(each => ({ ...each, from, to, tenant: options.tenant }))
+      const runs = choices.map(each => ({ ...each, from, to, tenant, tenantOf: ownerOf(each, owner) }))
       if (options.resume) await assertUnfinished(place, runs)
       await (options.dryRun ? plan(place, options, runs) : move(place, options, runs))
     })
