@@ -1,0 +1,61 @@
+import type { DataSource } from 'typeorm'
+import { expect, it } from 'vitest'
+import { MemoryDriver } from '../../src/drivers/memory/index.js'
+import { migrateFiles, rollbackFiles } from '../../src/migrate/index.js'
+import { reapOnce, rulesOf } from '../../src/typeorm/index.js'
+import { keysIn } from '../isolation/doors.js'
+import { describeOnDatabases, upload } from '../typeorm/databases.js'
+import { HeldDriver, Parcel, readText, textsOf, town } from './town.js'
+
+const keyOf = (text = '') => `media/${JSON.parse(text).tenant}/${JSON.parse(text).key}`
+
+/** The reaper works as if every lease of an upload or a copy were over. */
+async function reapLater({
+  dataSource,
+  storage,
+}: Pick<Awaited<ReturnType<typeof town>>, 'dataSource' | 'storage'>) {
+  await dataSource.query(`UPDATE file_ledger SET expires_at = 1 WHERE state = 'pending'`)
+  await reapOnce(storage)
+}
+
+/** A second row with the same text, as SQL makes it. */
+function double(dataSource: DataSource): Promise<unknown> {
+  return dataSource.query(
+    'INSERT INTO parcel (owner, version, changed, file) SELECT owner, version, changed, file FROM parcel',
+  )
+}
+
+describeOnDatabases('A move back to where files were', fresh => {
+  it('leaves the old bytes when it fails, so that they can be pointed to again', async () => {
+    const home = await town(fresh, 1)
+    const { backends, dataSource } = home
+    const texts = await textsOf(dataSource)
+    await migrateFiles({ dataSource, entity: Parcel, to: 'new' })
+    await backends.new.delete(keyOf(texts[0]))
+    const report = await migrateFiles({ dataSource, entity: Parcel, to: 'old' })
+    expect(report).toMatchObject({ failed: 1, failures: [{ code: 'ERR_FILE_NOT_FOUND' }] })
+    await reapLater(home)
+    expect(await keysIn(backends.old.list(''))).toEqual([keyOf(texts[0])])
+    expect(await rollbackFiles({ dataSource, entity: Parcel, to: 'new' })).toMatchObject({ restored: 1 })
+    expect(await textsOf(dataSource)).toEqual(texts)
+  })
+
+  it('takes no bytes from a row that shares the old file, when its brother is replaced meanwhile', async () => {
+    const held = new HeldDriver()
+    const home = await town(fresh, 1, { old: new MemoryDriver(), new: held })
+    const { storage, dataSource, parcels } = home
+    await double(dataSource)
+    const move = (to: string) => migrateFiles({ dataSource, entity: Parcel, to, where: { id: 1 } })
+    await move('new')
+    const moving = move('old')
+    await held.asked
+    const first = await parcels.findOneByOrFail({ id: 1 })
+    first.file = await upload({ storage }, rulesOf(Parcel, 'file'), { body: 'replaced' })
+    await parcels.save(first)
+    held.letGo()
+    expect(await moving).toMatchObject({ moved: 0, skipped: 1 })
+    await reapLater(home)
+    const { file } = await parcels.findOneByOrFail({ id: 2 })
+    expect(await readText(file)).toBe('parcel 0')
+  })
+})
