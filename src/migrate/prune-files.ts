@@ -51,7 +51,7 @@ export interface PruneReport extends PruneProgress {
  * Runs under `runAsSystem` (event `system`).
  *
  * @throws ERR_CONFIG for a `keep` that is shorter than a signed URL may live, ERR_BACKEND_UNKNOWN, ERR_LEDGER_NOT_READY,
- *   ERR_UPLOAD_ABORTED for a signal that aborts before the first row, and the database's errors
+ *   ERR_UPLOAD_ABORTED for a signal that aborts while it looks what rows name, and the database's errors
  * @example
  * await pruneFiles({ dataSource, entity: OrderFile, to: 'spaces', keep: 30 })
  */
@@ -67,9 +67,14 @@ export async function pruneFiles<E extends ObjectLiteral>(options: PruneOptions<
   await ensureTables(dataSource)
   await runAsSystem(`give up what a move of files to ${to} left`, async () => {
     for (const column of columns) {
-      const names = await NamedFiles.read(column.binding, file => file.backend !== to, signal)
-      for (const state of ['moved', 'restored'] as const)
+      const counts = await column.transactions.run(runner => column.journal.states(runner))
+      for (const state of ['moved', 'restored'] as const) {
+        if (!counts.has(state)) continue
+        // What a move has left lies elsewhere; what lies there and was left, one that was taken back has.
+        const isThere = state === 'restored'
+        const names = await NamedFiles.read(column.binding, file => (file.backend === to) === isThere, signal)
         await pruneColumn({ of: column, names, state, options, tally })
+      }
     }
   })
   const { name } = dataSource.getMetadata(entity)

@@ -1,11 +1,11 @@
 import type { DataSource } from 'typeorm'
 import { expect, it } from 'vitest'
 import { MemoryDriver } from '../../src/drivers/memory/index.js'
-import { migrateFiles, rollbackFiles } from '../../src/migrate/index.js'
+import { migrateFiles, pruneFiles, rollbackFiles } from '../../src/migrate/index.js'
 import { reapOnce, rulesOf } from '../../src/typeorm/index.js'
 import { keysIn } from '../isolation/doors.js'
 import { describeOnDatabases, upload } from '../typeorm/databases.js'
-import { HeldDriver, Parcel, readText, textsOf, town } from './town.js'
+import { HeldDriver, Parcel, readText, textsOf, timePasses, town } from './town.js'
 
 const keyOf = (text = '') => `media/${JSON.parse(text).tenant}/${JSON.parse(text).key}`
 
@@ -57,5 +57,19 @@ describeOnDatabases('A move back to where files were', fresh => {
     await reapLater(home)
     const { file } = await parcels.findOneByOrFail({ id: 2 })
     expect(await readText(file)).toBe('parcel 0')
+  })
+})
+
+describeOnDatabases('Pruning', fresh => {
+  it('leaves the copy of a move that was taken back while a row names it', async () => {
+    const { storage, dataSource, parcels } = await town(fresh, 1)
+    await migrateFiles({ dataSource, entity: Parcel, to: 'new' })
+    await double(dataSource)
+    await rollbackFiles({ dataSource, entity: Parcel, to: 'new' })
+    await timePasses(dataSource, 31)
+    const report = await pruneFiles({ dataSource, entity: Parcel, to: 'new', keep: 30 })
+    expect(report).toMatchObject({ pruned: 0, skipped: 1, failed: 0 })
+    await reapOnce(storage)
+    for (const { file } of await parcels.find()) expect(await readText(file)).toBe('parcel 0')
   })
 })
