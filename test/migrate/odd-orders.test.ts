@@ -73,3 +73,35 @@ describeOnDatabases('Pruning', fresh => {
     for (const { file } of await parcels.find()) expect(await readText(file)).toBe('parcel 0')
   })
 })
+
+describeOnDatabases('What lies at the new place of a file already', fresh => {
+  it('stays when the source is missing, for it may be the last of its bytes', async () => {
+    const home = await town(fresh, 1)
+    const { backends, dataSource } = home
+    const [text] = await textsOf(dataSource)
+    await backends.new.put(keyOf(text), Buffer.from('parcel 0'), { contentType: 'text/plain' })
+    await backends.old.delete(keyOf(text))
+    const report = await migrateFiles({ dataSource, entity: Parcel, to: 'new' })
+    expect(report).toMatchObject({ moved: 0, failures: [{ code: 'ERR_FILE_NOT_FOUND' }] })
+    await reapLater(home)
+    expect(await keysIn(backends.new.list(''))).toEqual([keyOf(text)])
+  })
+
+  it('stays when the move is ended before its turn', async () => {
+    const held = new HeldDriver()
+    const home = await town(fresh, 2, { old: held, new: new MemoryDriver() })
+    const { backends, dataSource } = home
+    const keys = (await textsOf(dataSource)).map(keyOf)
+    for (const [n, key] of keys.entries())
+      await backends.new.put(key, Buffer.from(`parcel ${n}`), { contentType: 'text/plain' })
+    const end = new AbortController()
+    const moving = migrateFiles({ dataSource, entity: Parcel, to: 'new', concurrency: 1, signal: end.signal })
+    await held.asked
+    end.abort()
+    held.letGo()
+    expect(await moving).toMatchObject({ failed: 0, aborted: true })
+    await reapLater(home)
+    expect(await keysIn(backends.new.list(''))).toContain(keys[1])
+    expect(await migrateFiles({ dataSource, entity: Parcel, to: 'new' })).toMatchObject({ failed: 0 })
+  })
+})
