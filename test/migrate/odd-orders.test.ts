@@ -1,11 +1,31 @@
-import type { DataSource } from 'typeorm'
+import { type DataSource, Entity, PrimaryGeneratedColumn } from 'typeorm'
 import { expect, it } from 'vitest'
+import type { StoredFile } from '../../src/core/stored-file.js'
 import { MemoryDriver } from '../../src/drivers/memory/index.js'
 import { migrateFiles, pruneFiles, rollbackFiles } from '../../src/migrate/index.js'
-import { reapOnce, rulesOf } from '../../src/typeorm/index.js'
+import { FilesColumn, reapOnce, rulesOf } from '../../src/typeorm/index.js'
 import { keysIn } from '../isolation/doors.js'
-import { describeOnDatabases, upload } from '../typeorm/databases.js'
+import { describeOnDatabases, house, memoryStorage, upload } from '../typeorm/databases.js'
 import { HeldDriver, Parcel, readText, textsOf, timePasses, town } from './town.js'
+
+@Entity('shelf')
+class Shelf {
+  @PrimaryGeneratedColumn()
+  id!: number
+
+  @FilesColumn({ folder: 'shelf', maxFiles: 2 })
+  files!: readonly StoredFile[] | null
+}
+
+/** The same table, after the application has changed its mind. */
+@Entity('shelf')
+class ShortShelf {
+  @PrimaryGeneratedColumn()
+  id!: number
+
+  @FilesColumn({ folder: 'shelf', maxFiles: 1 })
+  files!: readonly StoredFile[] | null
+}
 
 const keyOf = (text = '') => `media/${JSON.parse(text).tenant}/${JSON.parse(text).key}`
 
@@ -103,5 +123,21 @@ describeOnDatabases('What lies at the new place of a file already', fresh => {
     await reapLater(home)
     expect(await keysIn(backends.new.list(''))).toContain(keys[1])
     expect(await migrateFiles({ dataSource, entity: Parcel, to: 'new' })).toMatchObject({ failed: 0 })
+  })
+})
+
+describeOnDatabases('A list that is longer than its column takes by now', fresh => {
+  it('moves as all others do', async () => {
+    const storage = memoryStorage({ old: new MemoryDriver(), new: new MemoryDriver() })
+    const { dataSource } = await house(fresh, [Shelf, ShortShelf], { storage })
+    const shelves = dataSource.getRepository(Shelf)
+    const rules = rulesOf(Shelf, 'files')
+    const files = [await upload({ storage }, rules), await upload({ storage }, rules)]
+    await shelves.save(shelves.create({ files }))
+    expect(await migrateFiles({ dataSource, entity: ShortShelf, to: 'new' })).toMatchObject({
+      ...{ moved: 2, failed: 0 },
+    })
+    const [shelf] = await shelves.find()
+    expect(shelf?.files?.map(({ backend }) => backend)).toEqual(['new', 'new'])
   })
 })
