@@ -2,7 +2,7 @@ import type { ObjectLiteral } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import { assertKnownOptions } from '../core/known-options.js'
 import { runAsSystem } from '../core/tenant.js'
-import { type Journey, journeyOf } from './journey.js'
+import { type Journey, journeysOf } from './journey.js'
 import { NamedFiles } from './named-files.js'
 import { type ColumnChoice, columnsOf, ensureTables, type OneColumn } from './one-column.js'
 import { type MigrationFailure, Tally } from './progress.js'
@@ -97,13 +97,14 @@ async function pruneColumn({ of, names, state, options, tally }: Pruning): Promi
     const place = { after, age: keep * DAY, limit: PAGE }
     const page = await transactions.run(runner => journal.page(runner, state, place))
     after = page.at(-1)?.rowId ?? after
-    const leftovers = page.map(entry => leftoverOf(state, journeyOf(of, entry)))
+    const { journeys, lost } = journeysOf(of, page)
+    const leftovers = journeys.map(journey => leftoverOf(state, journey))
     const runner = of.binding.dataSource.createQueryRunner()
     const judged = await judge(runner, leftovers, of, names, signal).finally(() => runner.release())
     const pruned = await transactions.run(each => pruneRows(each, state, judged.prunable, of))
     tally.moved += pruned.length
     tally.skipped += judged.named.length + judged.prunable.length - pruned.length
-    for (const { journey, error } of judged.failed)
+    for (const { journey, error } of [...lost, ...judged.failed])
       tally.fail({ entity, property, row: journey.rowId }, error)
     onProgress?.(progressOf(tally))
     if (page.length < PAGE) return

@@ -1,11 +1,12 @@
-import { type DataSource, Entity, PrimaryGeneratedColumn } from 'typeorm'
+import { Column, type DataSource, type DataSourceOptions, Entity, PrimaryGeneratedColumn } from 'typeorm'
 import { expect, it } from 'vitest'
 import type { StoredFile } from '../../src/core/stored-file.js'
 import { MemoryDriver } from '../../src/drivers/memory/index.js'
 import { migrateFiles, pruneFiles, rollbackFiles } from '../../src/migrate/index.js'
-import { FilesColumn, reapOnce, rulesOf } from '../../src/typeorm/index.js'
+import { FileColumn, FilesColumn, reapOnce, rulesOf, withFiles } from '../../src/typeorm/index.js'
 import { keysIn } from '../isolation/doors.js'
-import { describeOnDatabases, house, memoryStorage, upload } from '../typeorm/databases.js'
+import { dataSourceOf, describeOnDatabases, house, memoryStorage, upload } from '../typeorm/databases.js'
+import { oldTown, Paper, putOld } from './old-town.js'
 import { HeldDriver, Parcel, readText, textsOf, timePasses, town } from './town.js'
 
 @Entity('shelf')
@@ -25,6 +26,19 @@ class ShortShelf {
 
   @FilesColumn({ folder: 'shelf', maxFiles: 1 })
   files!: readonly StoredFile[] | null
+}
+
+/** The table of papers, when nobody remembers what its old paths meant. */
+@Entity('paper')
+class NewPaper {
+  @PrimaryGeneratedColumn()
+  id!: number
+
+  @Column({ type: 'varchar' })
+  owner!: string
+
+  @FileColumn({ folder: 'papers' })
+  file!: StoredFile | null
 }
 
 const keyOf = (text = '') => `media/${JSON.parse(text).tenant}/${JSON.parse(text).key}`
@@ -139,5 +153,24 @@ describeOnDatabases('A list that is longer than its column takes by now', fresh 
     })
     const [shelf] = await shelves.find()
     expect(shelf?.files?.map(({ backend }) => backend)).toEqual(['new', 'new'])
+  })
+})
+
+describeOnDatabases('A column whose old texts nobody reads any more', fresh => {
+  it('is reported row by row by the way back and by pruning', async () => {
+    const paths = ['uploads/acme/a.txt', 'uploads/acme/b.txt']
+    const { dataSource: before, backends } = await oldTown(fresh, paths)
+    for (const path of paths) await putOld(backends, path, path)
+    await migrateFiles({ dataSource: before, entity: Paper, to: 'new' })
+    await before.destroy()
+    const changed = { ...before.options, entities: [NewPaper], subscribers: [], synchronize: false }
+    const storage = memoryStorage({ new: backends.new, old: backends.old })
+    const dataSource = withFiles(storage, dataSourceOf(changed as DataSourceOptions), { reap: 'later' })
+    await dataSource.initialize()
+    const back = await rollbackFiles({ dataSource, entity: NewPaper, to: 'new' })
+    expect(back).toMatchObject({ restored: 0, failed: 2, failures: [{ code: 'ERR_BACKEND_UNKNOWN' }, {}] })
+    await timePasses(dataSource, 31)
+    const pruned = await pruneFiles({ dataSource, entity: NewPaper, to: 'new', keep: 30 })
+    expect(pruned).toMatchObject({ pruned: 0, failed: 2, failures: [{ code: 'ERR_BACKEND_UNKNOWN' }, {}] })
   })
 })
