@@ -183,7 +183,10 @@ class Rollback {
 }
 
 function givenUp(): StorageError {
-  return new StorageError('ERR_FILE_STALE', 'The old bytes of this row have been given up.')
+  return new StorageError(
+    'ERR_FILE_STALE',
+    'The old bytes of this row have been given up, or belong to another row by now.',
+  )
 }
 
 function locked(): StorageError {

@@ -2,11 +2,11 @@ import { Column, type DataSource, type DataSourceOptions, Entity, PrimaryGenerat
 import { expect, it } from 'vitest'
 import type { StoredFile } from '../../src/core/stored-file.js'
 import { MemoryDriver } from '../../src/drivers/memory/index.js'
-import { migrateFiles, pruneFiles, rollbackFiles } from '../../src/migrate/index.js'
+import { adoptFiles, migrateFiles, pruneFiles, rollbackFiles } from '../../src/migrate/index.js'
 import { FileColumn, FilesColumn, reapOnce, rulesOf, withFiles } from '../../src/typeorm/index.js'
 import { keysIn } from '../isolation/doors.js'
 import { dataSourceOf, describeOnDatabases, house, memoryStorage, upload } from '../typeorm/databases.js'
-import { oldTown, Paper, putOld } from './old-town.js'
+import { insertOld, oldTown, Paper, putOld } from './old-town.js'
 import { HeldDriver, Parcel, readText, textsOf, timePasses, town } from './town.js'
 
 @Entity('shelf')
@@ -172,5 +172,25 @@ describeOnDatabases('A column whose old texts nobody reads any more', fresh => {
     await timePasses(dataSource, 31)
     const pruned = await pruneFiles({ dataSource, entity: NewPaper, to: 'new', keep: 30 })
     expect(pruned).toMatchObject({ pruned: 0, failed: 2, failures: [{ code: 'ERR_BACKEND_UNKNOWN' }, {}] })
+  })
+})
+
+describeOnDatabases('A row that was adopted and moved', fresh => {
+  it('does not get its old bytes again once another row has adopted them', async () => {
+    const shared = 'uploads/acme/terms.txt'
+    const { dataSource, backends, papers, storage } = await oldTown(fresh, [shared])
+    await putOld(backends, shared, 'terms')
+    await adoptFiles({ dataSource, entity: Paper })
+    await migrateFiles({ dataSource, entity: Paper, to: 'new' })
+    await insertOld(dataSource, [shared])
+    expect(await adoptFiles({ dataSource, entity: Paper })).toMatchObject({ adopted: 1, copied: 0 })
+    const back = await rollbackFiles({ dataSource, entity: Paper, to: 'new' })
+    expect(back).toMatchObject({ restored: 0, failures: [{ code: 'ERR_FILE_STALE' }] })
+    const [first, second] = await papers.find({ order: { id: 'ASC' } })
+    expect([await readText(first?.file), await readText(second?.file)]).toEqual(['terms', 'terms'])
+    if (first === undefined) throw new Error('no papers')
+    await papers.remove(first)
+    await reapOnce(storage)
+    expect(await readText(second?.file)).toBe('terms')
   })
 })
