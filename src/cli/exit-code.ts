@@ -1,3 +1,5 @@
+import { StorageError } from '../core/errors.js'
+
 /** What the command tells the shell. */
 export const EXIT = {
   done: 0,
@@ -23,6 +25,12 @@ export class Stopped extends Error {
 /** What an error says, on one line for several that came together; passwords in addresses are left out. */
 export function messageOf(error: unknown): string {
   return withoutPasswords(plainMessage(error))
+}
+
+/** What is said of an error that ends a command, or one entity's turn in it. */
+export function wordsFor(error: unknown): string {
+  if (error instanceof Misuse) return error.message
+  return StorageError.is(error) ? `${error.code}: ${messageOf(error)}` : stackOf(error)
 }
 
 /** An error that nobody expected, with the place where it came from. */

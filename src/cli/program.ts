@@ -12,7 +12,7 @@ import { rollbackCommand } from './commands/rollback.js'
 import { statusCommand } from './commands/status.js'
 import { urlCommand } from './commands/url.js'
 import { usageCommand } from './commands/usage.js'
-import { EXIT, type ExitCode, Misuse, messageOf, Stopped, stackOf } from './exit-code.js'
+import { EXIT, type ExitCode, Misuse, Stopped, wordsFor } from './exit-code.js'
 import { OtherCopy, runOtherCopy } from './own-copy.js'
 import { type CliSurroundings, Workplace } from './workplace.js'
 
@@ -80,14 +80,7 @@ function explain(error: unknown, { screen, signal }: CliSurroundings): ExitCode 
     screen.say('Stopped before the end.')
     return EXIT.failed
   }
-  if (error instanceof Misuse) {
-    screen.say(error.message)
-    return EXIT.misused
-  }
-  if (StorageError.is(error)) {
-    screen.say(`${error.code}: ${messageOf(error)}`)
-    return MISUSES.includes(error.code) ? EXIT.misused : EXIT.failed
-  }
-  screen.say(stackOf(error))
-  return EXIT.failed
+  screen.say(wordsFor(error))
+  const isMisuse = error instanceof Misuse || (StorageError.is(error) && MISUSES.includes(error.code))
+  return isMisuse ? EXIT.misused : EXIT.failed
 }

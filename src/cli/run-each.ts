@@ -1,4 +1,6 @@
-import { EXIT } from './exit-code.js'
+import type { ObjectLiteral } from 'typeorm'
+import type { ColumnChoice } from '../migrate/index.js'
+import { EXIT, wordsFor } from './exit-code.js'
 import type { GlobalOptions, Workplace } from './workplace.js'
 
 /** What every report of a move, its way back and its pruning tells. */
@@ -17,10 +19,12 @@ export interface EachWork<Choice, Report> {
 }
 
 /**
- * Does the work until one of its runs ends early, and prints the reports of all that ran; also where the next one
- * could not.
+ * Does the work until one of its runs ends early, and prints the reports of all. Where one of several cannot begin, or
+ * breaks, that is said, and the others have their turn.
+ *
+ * @throws what the first of them threw, where none did anything
  */
-export async function runEach<Choice, Report extends Outcome>(
+export async function runEach<Choice extends ColumnChoice<ObjectLiteral>, Report extends Outcome>(
   place: Workplace,
   options: GlobalOptions,
   {
@@ -31,19 +35,21 @@ export async function runEach<Choice, Report extends Outcome>(
   }: EachWork<Choice, Report>,
 ): Promise<void> {
   const reports: Report[] = []
-  const show = () => place.report(options, reports, reports.map(textOf).join('\n'))
-  try {
-    for (const choice of choices) {
-      const report = await run(choice)
-      reports.push(report)
-      if (report.aborted) break
+  const broken: { choice: Choice; error: unknown }[] = []
+  for (const choice of choices) {
+    try {
+      reports.push(await run(choice))
+    } catch (error) {
+      broken.push({ choice, error })
     }
-  } catch (error) {
-    if (reports.length > 0) show()
-    throw error
+    if (place.signal.aborted || reports.at(-1)?.aborted) break
   }
-  const isEnded = reports.some(({ aborted }) => aborted)
-  if (isEnded || reports.some(({ failed }) => failed > 0)) place.exitCode = EXIT.failed
-  show()
+  const [first] = broken
+  if (first !== undefined && reports.length === 0) throw first.error
+  for (const { choice, error } of broken)
+    place.screen.say(`${choice.dataSource.getMetadata(choice.entity).name}: ${wordsFor(error)}`)
+  const isEnded = place.signal.aborted || reports.some(({ aborted }) => aborted)
+  if (isEnded || broken.length > 0 || reports.some(({ failed }) => failed > 0)) place.exitCode = EXIT.failed
+  place.report(options, reports, reports.map(textOf).join('\n'))
   if (isEnded) place.screen.say(ended)
 }

@@ -72,5 +72,5 @@ export function changedText(
     const data = changes.get(index)
     return data === undefined ? file : transformer.changed(data)
   })
-  return String(transformer.to(transformer.valueOf(files)))
+  return String(transformer.textOf(files))
 }

@@ -19,6 +19,8 @@ export interface MoveContext {
   readonly verify: Verify
   readonly rate: RateLimit
   readonly signal: AbortSignal | undefined
+  /** Called before anything is written: until then what lies at the new place is not ours. */
+  readonly begin: () => void
 }
 
 /** What was found in the bytes. */
@@ -50,6 +52,7 @@ export async function moveBytes(
     const type = isKnown ? file.type : await typeOf(disk, file, source, context)
     const { sent, factsOfSent } = tapped(source, context)
     const headers = { ...kept(info), ...storedHeaders(disk, type, file.name) }
+    context.begin()
     const stored = await putNew(disk, target, sent, {
       ...headers,
       ...{ contentType: type, size: info.size, signal },

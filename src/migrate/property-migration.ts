@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ObjectLiteral } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import { publish } from '../core/events.js'
+import type { StageEntry } from '../core/ledger.js'
 import { execute } from '../typeorm/execute.js'
 import { adoptBytes } from './adopt-bytes.js'
 import { entryOf } from './cell.js'
@@ -123,10 +124,11 @@ export class PropertyMigration<E extends ObjectLiteral> {
     for (const cell of booked) this.#underWay.add(cell)
     try {
       const copies = await Promise.all(booked.map(cell => this.#copy(cell)))
-      await this.#switch(copies.filter(copy => copy !== undefined).filter(copy => 'newText' in copy))
-      const uncopied = copies.filter(copy => copy !== undefined).filter(copy => 'error' in copy)
-      await this.#forgetStrangers(uncopied)
-      await this.#fail([...wrong.values(), ...failed, ...(await this.#unchanged(uncopied))])
+      await this.#switch(copies.filter(copy => 'newText' in copy))
+      const uncopied = copies.filter(copy => 'untouched' in copy)
+      await this.#forget(uncopied.flatMap(({ untouched }) => untouched))
+      const broken = uncopied.filter(({ error }) => error !== undefined)
+      await this.#fail([...wrong.values(), ...failed, ...(await this.#unchanged(broken))])
     } finally {
       for (const cell of booked) this.#underWay.delete(cell)
     }
@@ -134,24 +136,33 @@ export class PropertyMigration<E extends ObjectLiteral> {
     this.#options.onProgress?.(this.#tally.snapshot())
   }
 
-  /** @returns undefined for what was not copied because the migration ended; the next run takes it up */
-  async #copy(booked: BookedCell): Promise<CopiedCell | UncopiedCell | undefined> {
+  async #copy(booked: BookedCell): Promise<CopiedCell | UncopiedCell> {
     const { storage, column } = this.#of
     const { to, verify, signal } = this.#options
-    const context = { storage, verify, signal, rate: this.#rate }
     const { rules } = column.transformer.settings
+    const { cell, passengers } = booked
     const moved = []
-    for (const passenger of booked.passengers) {
+    for (const [index, passenger] of passengers.entries()) {
       const { file, target } = passenger
+      let begun = 0
+      const begin = () => {
+        begun = 1
+      }
+      const context = { storage, verify, signal, begin, rate: this.#rate }
+      const uncopied = (error?: unknown): UncopiedCell => {
+        const rest = passengers.slice(StorageError.is(error, 'ERR_FILE_EXISTS') ? index : index + begun)
+        const untouched = rest.filter(each => !stays(each)).map(each => entryOf(storage, each.target))
+        return { cell, error: this.#isAborted() ? undefined : error, untouched }
+      }
       try {
         const work = () =>
           to === undefined ? adoptBytes(passenger, rules, context) : this.#copies.move(file, target, context)
         const data = await this.#slots.run(() => this.#move(work))
-        if (data === undefined) return undefined
+        if (data === undefined) return uncopied()
         this.#tally.bytes += data.size
         moved.push(data)
       } catch (error) {
-        return this.#isAborted() ? undefined : { cell: booked.cell, error, line: entryOf(storage, target) }
+        return uncopied(error)
       }
     }
     return copiedCell(booked, moved, { storage, column })
@@ -191,17 +202,11 @@ export class PropertyMigration<E extends ObjectLiteral> {
     }
   }
 
-  /** What lies at a new place already is somebody's, and no lease may end it. */
-  async #forgetStrangers(uncopied: readonly UncopiedCell[]): Promise<void> {
-    const strangers = uncopied.filter(({ error }) => StorageError.is(error, 'ERR_FILE_EXISTS'))
-    if (strangers.length === 0) return
+  /** What lies at a new place that nothing was written to may be somebody's, and no lease may end it. */
+  async #forget(untouched: readonly StageEntry[]): Promise<void> {
+    if (untouched.length === 0) return
     const { transactions, lines } = this.#of
-    await transactions.run(runner =>
-      lines.forget(
-        runner,
-        strangers.map(({ line }) => line),
-      ),
-    )
+    await transactions.run(runner => lines.forget(runner, untouched))
   }
 
   /** Those whose rows still hold what could not be copied; the files of the others are deleted as we look. */
@@ -273,9 +278,10 @@ export class PropertyMigration<E extends ObjectLiteral> {
   }
 }
 
-/** A cell that could not be copied, and the line of the file where that showed. */
+/** A cell that was not copied to its end. Where the migration has ended there is no error: the next run takes it up. */
 interface UncopiedCell extends FailedCell {
-  readonly line: ReturnType<typeof entryOf>
+  /** The lines of its new places that nothing was written to. */
+  readonly untouched: readonly StageEntry[]
 }
 
 function stale(): StorageError {

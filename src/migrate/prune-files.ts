@@ -2,7 +2,7 @@ import type { ObjectLiteral } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import { assertKnownOptions } from '../core/known-options.js'
 import { runAsSystem } from '../core/tenant.js'
-import { type Journey, journeyOf } from './journey.js'
+import { type Journey, journeysOf } from './journey.js'
 import { NamedFiles } from './named-files.js'
 import { type ColumnChoice, columnsOf, ensureTables, type OneColumn } from './one-column.js'
 import { type MigrationFailure, Tally } from './progress.js'
@@ -51,7 +51,7 @@ export interface PruneReport extends PruneProgress {
  * Runs under `runAsSystem` (event `system`).
  *
  * @throws ERR_CONFIG for a `keep` that is shorter than a signed URL may live, ERR_BACKEND_UNKNOWN, ERR_LEDGER_NOT_READY,
- *   ERR_UPLOAD_ABORTED for a signal that aborts before the first row, and the database's errors
+ *   ERR_UPLOAD_ABORTED for a signal that aborts while it looks what rows name, and the database's errors
  * @example
  * await pruneFiles({ dataSource, entity: OrderFile, to: 'spaces', keep: 30 })
  */
@@ -67,9 +67,14 @@ export async function pruneFiles<E extends ObjectLiteral>(options: PruneOptions<
   await ensureTables(dataSource)
   await runAsSystem(`give up what a move of files to ${to} left`, async () => {
     for (const column of columns) {
-      const names = await NamedFiles.read(column.binding, file => file.backend !== to, signal)
-      for (const state of ['moved', 'restored'] as const)
+      const counts = await column.transactions.run(runner => column.journal.states(runner))
+      for (const state of ['moved', 'restored'] as const) {
+        if (!counts.has(state)) continue
+        // What a move has left lies elsewhere; what lies there and was left, one that was taken back has.
+        const isThere = state === 'restored'
+        const names = await NamedFiles.read(column.binding, file => (file.backend === to) === isThere, signal)
         await pruneColumn({ of: column, names, state, options, tally })
+      }
     }
   })
   const { name } = dataSource.getMetadata(entity)
@@ -92,13 +97,14 @@ async function pruneColumn({ of, names, state, options, tally }: Pruning): Promi
     const place = { after, age: keep * DAY, limit: PAGE }
     const page = await transactions.run(runner => journal.page(runner, state, place))
     after = page.at(-1)?.rowId ?? after
-    const leftovers = page.map(entry => leftoverOf(state, journeyOf(of, entry)))
+    const { journeys, lost } = journeysOf(of, page)
+    const leftovers = journeys.map(journey => leftoverOf(state, journey))
     const runner = of.binding.dataSource.createQueryRunner()
     const judged = await judge(runner, leftovers, of, names, signal).finally(() => runner.release())
     const pruned = await transactions.run(each => pruneRows(each, state, judged.prunable, of))
     tally.moved += pruned.length
     tally.skipped += judged.named.length + judged.prunable.length - pruned.length
-    for (const { journey, error } of judged.failed)
+    for (const { journey, error } of [...lost, ...judged.failed])
       tally.fail({ entity, property, row: journey.rowId }, error)
     onProgress?.(progressOf(tally))
     if (page.length < PAGE) return

@@ -1,7 +1,7 @@
 import type { QueryRunner } from 'typeorm'
 import { execute } from '../typeorm/execute.js'
 import type { Fate } from '../typeorm/work.js'
-import { entryOf } from './cell.js'
+import { entryOf, isOld } from './cell.js'
 import type { Journey } from './journey.js'
 import { BUSY, lockRows } from './lock-rows.js'
 import { ADOPTION, type OneColumn } from './one-column.js'
@@ -13,6 +13,7 @@ const DAY = 86_400
 /** A cell whose old bytes are there, with their lines. */
 export interface Restorable {
   readonly journey: Journey
+  /** In the order of its legs. */
   readonly sources: readonly TargetEntry[]
 }
 
@@ -38,9 +39,13 @@ export async function restoreRows(runner: QueryRunner, found: readonly Restorabl
   )
   const textOf = ({ journey }: Restorable) => texts.get(journey.rowId)
   const isHere = (each: Restorable) => textOf(each) === each.journey.newText
-  // Attached where two old rows shared a file, and the other one is restored already.
-  const isKept = ({ sources }: Restorable) =>
-    sources.every(line => ['kept', 'attached'].includes(states.get(nameOf(line)) ?? ''))
+  // Attached where two old texts named one file, and the other row is restored already. The file of any other text has one row.
+  const isKept = ({ sources, journey }: Restorable) =>
+    sources.every((line, leg) => {
+      const state = states.get(nameOf(line))
+      const old = journey.legs[leg]?.old
+      return state === 'kept' || (state === 'attached' && old !== undefined && isOld(old))
+    })
   const restored = owned.filter(each => isHere(each) && isKept(each))
   if (restored.length > 0) {
     const cells = restored.map(({ journey: { id, oldText } }) => ({ id, text: oldText }))

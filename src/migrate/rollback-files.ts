@@ -5,7 +5,7 @@ import { inLanes } from '../core/in-lanes.js'
 import { assertKnownOptions } from '../core/known-options.js'
 import { runAsSystem } from '../core/tenant.js'
 import { entryOf } from './cell.js'
-import { type Journey, journeyOf } from './journey.js'
+import { type Journey, journeysOf } from './journey.js'
 import { lookAt } from './look-at.js'
 import { type ColumnChoice, columnsOf, ensureTables, type OneColumn } from './one-column.js'
 import { type MigrationFailure, Tally } from './progress.js'
@@ -122,8 +122,10 @@ class Rollback {
         journal.page(runner, 'moved', { after: from, limit: PAGE }),
       )
       after = page.at(-1)?.rowId ?? after
-      const journeys = page.map(entry => journeyOf(this.#of, entry)).filter(each => this.#isAskedFor(each))
-      await this.#restore(await this.#withBytes(journeys))
+      const { journeys, lost } = journeysOf(this.#of, page)
+      for (const { journey, error } of lost) this.#fail(journey, error)
+      const asked = journeys.filter(each => this.#isAskedFor(each))
+      await this.#restore(await this.#withBytes(asked))
       this.#options.onProgress?.(progressOf(this.#tally))
       if (page.length < PAGE) return
     }
@@ -170,7 +172,7 @@ class Rollback {
     for (const { journey } of left) this.#fail(journey, locked())
   }
 
-  #fail({ rowId }: Journey, error: unknown): void {
+  #fail({ rowId }: Pick<Journey, 'rowId'>, error: unknown): void {
     const { entity, property } = this.#of
     this.#tally.fail({ entity, property, row: rowId }, error)
   }
@@ -181,7 +183,10 @@ class Rollback {
 }
 
 function givenUp(): StorageError {
-  return new StorageError('ERR_FILE_STALE', 'The old bytes of this row have been given up.')
+  return new StorageError(
+    'ERR_FILE_STALE',
+    'The old bytes of this row have been given up, or belong to another row by now.',
+  )
 }
 
 function locked(): StorageError {

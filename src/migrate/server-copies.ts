@@ -84,12 +84,13 @@ async function copyOnServer(
   disk: Disk,
   { file, info }: { file: StoredFile; info: ObjectInfo },
   target: FileAddress,
-  { verify, rate, signal }: MoveContext,
+  { verify, rate, signal, begin }: MoveContext,
 ): Promise<CopiedObject | undefined> {
   // Bytes that are read afterwards count then.
   if (verify === 'size') await rate.take(info.size, signal)
   const { contentDisposition, cacheControl, size } = info
   const headers = { contentDisposition, cacheControl, ...storedHeaders(disk, file.type, file.name) }
+  begin()
   return disk.copyFrom(file, target, { ...headers, contentType: file.type, size, signal })
 }
 

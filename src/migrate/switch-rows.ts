@@ -8,7 +8,7 @@ import { type CopiedCell, type Passenger, stays } from './copied-cell.js'
 import type { FreeLines } from './free-lines.js'
 import type { Journal } from './journal.js'
 import { BUSY, lockRows } from './lock-rows.js'
-import { nameOf, type TargetEntry, type TargetLines } from './target-lines.js'
+import { type LockedLine, nameOf, type TargetEntry, type TargetLines } from './target-lines.js'
 
 /** What rows are switched with. */
 export interface SwitchContext {
@@ -64,7 +64,7 @@ export async function switchRows(
   )
   const ready = (copy: CopiedCell) =>
     staying(copy).every(target => free?.has(target, known.get(nameOf(target)))) &&
-    leaving(copy).every(target => known.get(nameOf(target))?.state === 'pending')
+    leaving(copy).every(target => isOurs(known.get(nameOf(target))))
   const result = {
     moved: owned.filter(copy => here(copy) === copy.cell.text && ready(copy)),
     skipped: owned.filter(copy => here(copy) !== copy.cell.text && here(copy) !== BUSY),
@@ -86,6 +86,11 @@ export async function switchRows(
   return result
 }
 
+/** Whether the object of a copy may become a row's: nobody else's row has it, and nothing deletes it. */
+function isOurs(line: LockedLine | undefined): boolean {
+  return line?.state === 'pending' || line?.state === 'kept'
+}
+
 async function write(
   runner: QueryRunner,
   moved: readonly CopiedCell[],
@@ -99,7 +104,7 @@ async function write(
       moved.map(({ cell, newText }) => ({ id: cell.id, text: newText })),
     ),
   )
-  await lines.attach(runner, moved.flatMap(leaving), 'pending')
+  for (const from of ['pending', 'kept'] as const) await lines.attach(runner, moved.flatMap(leaving), from)
   for (const from of ['attached', 'kept'] as const) await lines.attach(runner, moved.flatMap(staying), from)
   await lines.keep(
     runner,

@@ -43,8 +43,9 @@ export class TargetLines {
   }
 
   /**
-   * Writes the lines of new objects down before their first byte. One that an earlier try left, or that was kept when a
-   * move was taken back, is taken over.
+   * Writes the lines of new objects down before their first byte. One that an earlier try left is taken over. One that is
+   * kept, as of the old bytes where a file moves back, stays so until its row is switched: whatever becomes of this run, a
+   * lease must not end it, for somebody may need the object still.
    *
    * @param lease in milliseconds
    * @returns the lines that are not free: they belong to a row, or their object is being deleted
@@ -60,7 +61,7 @@ export class TargetLines {
       const staged = new Set(rows.map(row => nameOf(keyOf(row))))
       const unknown = some.filter(entry => !staged.has(nameOf(entry)))
       for (const [name, state] of await this.states(runner, unknown))
-        if (state !== 'pending') taken.set(name, state)
+        if (state !== 'pending' && state !== 'kept') taken.set(name, state)
     }
     return taken
   }
@@ -185,13 +186,11 @@ VALUES ${lines.join(', ')}${end}`
       const insert = `INSERT INTO ${table} (backend, object_key, disk, tenant, state, size, expires_at, attempts, created_at, updated_at)
 ${lines}
 ${onDuplicate}`
-      const free = `IN ('pending', 'kept')`
       // PostgreSQL tells which lines it wrote; the states of the others are asked for.
       const told = family === 'postgres' ? ' RETURNING backend, object_key' : ''
       if (family !== 'mysql')
-        return `${insert} state = 'pending', expires_at = excluded.expires_at, attempts = 0, error = NULL, updated_at = ${now} WHERE ${table}.state ${free}${told}`
-      // The assignments are made from left to right, so the new state decides on the time.
-      return `${insert} state = IF(state ${free}, 'pending', state), expires_at = IF(state = 'pending', VALUES(expires_at), expires_at)`
+        return `${insert} state = 'pending', expires_at = excluded.expires_at, attempts = 0, error = NULL, updated_at = ${now} WHERE ${table}.state = 'pending'${told}`
+      return `${insert} expires_at = IF(state = 'pending', VALUES(expires_at), expires_at)`
     })
   }
 

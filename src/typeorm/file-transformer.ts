@@ -120,6 +120,13 @@ export class BoundTransformer implements ValueTransformer {
     return this.#isList ? Object.freeze([...files]) : (files[0] ?? null)
   }
 
+  /** The text of files that a row held before, wherever they lie by now. It is not judged again, as rules may have changed. */
+  textOf(files: readonly StoredFile[]): string | null {
+    if (this.#isList) return toColumnListText(files)
+    const [file] = files
+    return file === undefined ? null : toColumnText(file)
+  }
+
   /** A file as it is after a move or an adoption; its text is new. */
   changed(data: StoredFileData): StoredFile {
     return mintStoredFile(this.#origin, data)
