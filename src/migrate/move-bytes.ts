@@ -42,12 +42,13 @@ export async function moveBytes(
   target: FileAddress,
   context: MoveContext,
 ): Promise<StoredFileData> {
-  const { signal, storage, verify } = context
+  const { signal, storage } = context
   const disk = storage.disk(file.disk)
   const { body, info } = await disk.get(file, { signal })
   try {
     const isKnown = knows(file)
-    if (isKnown) assertSame(file, { size: info.size, sha256: null })
+    const early = isKnown ? differenceOf(file, { size: info.size, sha256: null }) : undefined
+    if (early !== undefined) throw changed(early)
     const source = info.size <= SMALL ? await whole(body, info.size, context) : body
     const type = isKnown ? file.type : await typeOf(disk, file, source, context)
     const { sent, factsOfSent } = tapped(source, context)
@@ -59,14 +60,12 @@ export async function moveBytes(
     })
     // What lies there already may be what an earlier try left.
     const facts = stored === undefined ? await factsAt(disk, file, context) : factsOfSent()
-    try {
-      if (isKnown) assertSame(file, facts)
-      if (stored === undefined) await assertCopied(disk, target, facts, context, stranger)
-      else if (verify === 'read-back') await assertCopied(disk, target, facts, context, damaged)
-    } catch (error) {
-      // We made it just now, and it would be in the way of the next try. Where this fails, its lease ends it.
+    const wrong = await whatIsWrong({ file, target, facts, isOurs: stored !== undefined }, disk, context)
+    if (wrong !== undefined) {
+      // We made it just now, and it would be in the way of the next try. Where this fails, its lease ends it. A copy that
+      // could not be looked at stays: whoever has taken the row up while we slept may have switched it to that.
       if (stored !== undefined) await disk.delete(target, { signal }).catch(() => {})
-      throw error
+      throw wrong
     }
     const { name, encoding, storedSize, scan } = file
     const { version } = stored ?? {}
@@ -189,15 +188,18 @@ async function factsAt(disk: Disk, address: FileAddress, context: MoveContext): 
   return tap.facts()
 }
 
-async function assertCopied(
+/** Why a copy must not be what the row points to; undefined where all is well. */
+async function whatIsWrong(
+  { file, target, facts, isOurs }: { file: StoredFile; target: FileAddress; facts: Facts; isOurs: boolean },
   disk: Disk,
-  target: FileAddress,
-  facts: Facts,
   context: MoveContext,
-  otherwise: () => StorageError,
-): Promise<void> {
+): Promise<StorageError | undefined> {
+  const difference = knows(file) ? differenceOf(file, facts) : undefined
+  if (difference !== undefined) return changed(difference)
+  if (isOurs && context.verify !== 'read-back') return undefined
   const copy = await factsAt(disk, target, context)
-  if (copy.size !== facts.size || copy.sha256 !== facts.sha256) throw otherwise()
+  if (copy.size === facts.size && copy.sha256 === facts.sha256) return undefined
+  return isOurs ? damaged() : stranger()
 }
 
 function stranger(): StorageError {
@@ -211,14 +213,15 @@ function damaged(): StorageError {
   return new StorageError('ERR_BACKEND', 'The copy holds other bytes than were sent to it.')
 }
 
-/** A row tells of the file; where that is kept encoded, its bytes are others. */
-function assertSame(file: StoredFile, { size, sha256 }: Facts): void {
+/** What of the bytes is not as the row tells; where the file is kept encoded, its bytes are others. */
+function differenceOf(file: StoredFile, { size, sha256 }: Facts): string | undefined {
   const expected = file.storedSize ?? file.size
   const isEncoded = file.encoding !== undefined
   if (size !== expected && (!isEncoded || file.storedSize !== undefined))
-    throw changed(`${size} bytes lie there instead of ${expected}`)
+    return `${size} bytes lie there instead of ${expected}`
   if (sha256 !== null && file.sha256 !== null && !isEncoded && sha256 !== file.sha256)
-    throw changed('their checksum differs')
+    return 'their checksum differs'
+  return undefined
 }
 
 function changed(what: string): StorageError {

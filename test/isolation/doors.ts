@@ -99,6 +99,7 @@ export const DOORS: Record<string, Record<string, Door | readonly Door[]>> = {
     },
     assertWritable: { by: 'caller', call: ({ disk }) => disk.assertWritable() },
     ready: { by: 'caller', call: ({ disk }) => disk.ready() },
+    isReady: { by: 'caller', call: ({ disk }) => disk.isReady },
     purge: {
       by: 'nothing',
       because: 'It tells a CDN to forget its copy of an object; nothing is read or changed.',
@@ -114,6 +115,13 @@ export const DOORS: Record<string, Record<string, Door | readonly Door[]>> = {
     diskNames: { by: 'nothing', because: 'The names are the set-up, the same for everyone.' },
     longestUrl: { by: 'nothing', because: 'It is a number of the set-up, the same for everyone.' },
     backendNames: { by: 'nothing', because: 'The names are the set-up, the same for everyone.' },
+    environment: { by: 'nothing', because: 'It is a name of the set-up, the same for everyone.' },
+    environmentOf: {
+      by: 'nothing',
+      because:
+        'It reads the name that a backend carries, beside the files of all tenants; no request gets there.',
+    },
+    writesTo: { by: 'nothing', because: 'It names a backend of the set-up.' },
     urlRuleFields: { by: 'nothing', because: 'The names are the set-up, the same for everyone.' },
     disk: { by: 'nothing', because: 'It gives a Disk, and every method of that has its own row.' },
     openServed: {

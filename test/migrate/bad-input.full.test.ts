@@ -138,6 +138,18 @@ describeOnDatabases('migrateFiles, where something is wrong with one file,', fre
     },
   )
 
+  it('leaves a copy that could not be read back: another runner may have switched the row to it', async () => {
+    const { home, chaos } = await withFault('get', { kind: 'hang', ms: 20 }, 'new')
+    const options = { dataSource: home.dataSource, entity: Parcel, to: 'new', verify: 'read-back' } as const
+    expect(await migrateFiles(options)).toMatchObject({
+      moved: 2,
+      failures: [{ code: 'ERR_BACKEND_TIMEOUT' }],
+    })
+    expect(await keysIn(home.backends.new.list(''))).toHaveLength(3)
+    chaos.calm()
+    expect(await migrateFiles(options)).toMatchObject({ moved: 1, failed: 0 })
+  })
+
   it('takes the copy whose answer got lost for its own at the next run', async () => {
     const { home, chaos } = await withFault('put', { kind: 'lose' }, 'new')
     expect(await move(home)).toMatchObject({ moved: 2, failures: [{ code: 'ERR_BACKEND_TIMEOUT' }] })

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { existsSync, readFile as readFileWithCallback, type Stats } from 'node:fs'
+import { readFile as readFileWithCallback, type Stats, statSync } from 'node:fs'
 import { rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
@@ -60,7 +60,7 @@ export class Sidecars {
   async find(key: string): Promise<Sidecar | undefined> {
     const path = this.#pathOf(key)
     // A look at one of few folders, which the kernel remembers: a read in vain costs twenty times as much.
-    if (!existsSync(dirname(path))) return undefined
+    if (statSync(dirname(path), { throwIfNoEntry: false }) === undefined) return undefined
     try {
       return JSON.parse(await readFile(path, 'utf8')) ?? undefined
     } catch (error) {
