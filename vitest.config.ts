@@ -14,9 +14,6 @@ const alias = [
 
 /** What all projects of a run share. The servers are brought up once, by the root. */
 const common = {
-  // Many files share a process and what it has loaded: TypeORM and the SDKs for each took half of the time. The full
-  // suite gives each file its own, and so shows that none needs what another one left.
-  isolate: full,
   setupFiles: ['test/support/hooks.ts'],
   // For a machine that does three other things meanwhile. No test is about time.
   testTimeout: 60_000,
@@ -32,6 +29,28 @@ const main = {
   env,
   include: ['test/**/*.test.ts'],
   exclude: full ? [] : ['test/**/*.full.test.ts'],
+}
+
+/** What these do to their process does not end with them: cls-hooked watches every promise, TLS believes everybody. */
+const OWN_PROCESS = [
+  'test/drivers/azure/entra.test.ts',
+  'test/express/tenant.test.ts',
+  'test/integration/parallel-uploads.test.ts',
+]
+
+/**
+ * Many files share a process and what it has loaded: TypeORM and the SDKs for each took half of the time. The full suite
+ * gives each file its own, and so shows that none needs what another one left.
+ */
+function quick(): TestProjectConfiguration[] {
+  const { include, exclude, ...rest } = main
+  return [
+    {
+      resolve: { alias },
+      test: { ...rest, name: 'main', isolate: false, include, exclude: [...exclude, ...OWN_PROCESS] },
+    },
+    { resolve: { alias }, test: { ...rest, name: 'own process', isolate: true, include: OWN_PROCESS } },
+  ]
 }
 
 const SERVERS_ONLY = [
@@ -95,6 +114,6 @@ export default defineConfig({
     // a report for .ci/run to count by
     reporters: ['default', new MissingServersReporter(), ...(report ? ['json'] : [])],
     outputFile: { json: report ?? '' },
-    ...(process.env.TEST_MATRIX === '1' ? { projects: matrix() } : {}),
+    ...(process.env.TEST_MATRIX === '1' ? { projects: matrix() } : full ? {} : { projects: quick() }),
   },
 })

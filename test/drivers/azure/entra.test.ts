@@ -38,7 +38,7 @@ describeWithAzurite('the Azure driver with a credential of Entra ID', () => {
   let driver: AzureDriver
 
   beforeAll(async () => {
-    // For the certificate that nobody signed. This file has a process of its own.
+    // For the certificate that nobody signed. This file has a process of its own (vitest.config.ts).
     process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
     const runDir = tempDir()
     keeper = startKeeper(runDir)
