@@ -3,10 +3,10 @@ import type { ColumnChoice } from '../migrate/index.js'
 import { EXIT, wordsFor } from './exit-code.js'
 import type { GlobalOptions, Workplace } from './workplace.js'
 
-/** What every report of a move, its way back and its pruning tells. */
+/** What every report of a move, its plan, its way back and its pruning tells. */
 interface Outcome {
   readonly failed: number
-  readonly aborted: boolean
+  readonly aborted?: boolean
 }
 
 /** Work on one set of columns after the other. */

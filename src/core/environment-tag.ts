@@ -46,9 +46,23 @@ export class EnvironmentTag {
     return check
   }
 
+  /**
+   * The same for who only reads: a backend that is nobody's stays so.
+   *
+   * @throws ERR_ENVIRONMENT_MISMATCH, and what the backend's driver throws
+   */
+  async assertNobodyElses(backend: string): Promise<void> {
+    if (this.#checks.has(backend)) return this.assertOurs(backend)
+    const owner = await readTag(await this.#backends.open(backend))
+    if (owner !== undefined) this.#assertSame(owner, backend)
+  }
+
   async #check(backend: string): Promise<void> {
     const driver = await this.#backends.open(backend)
-    const owner = (await readTag(driver)) ?? (await placeTag(driver, this.environment))
+    this.#assertSame((await readTag(driver)) ?? (await placeTag(driver, this.environment)), backend)
+  }
+
+  #assertSame(owner: string | undefined, backend: string): void {
     if (owner === this.environment) return
     throw new StorageError(
       'ERR_ENVIRONMENT_MISMATCH',

@@ -220,12 +220,13 @@ export class Storage implements StoredFileHome {
   }
 
   /**
-   * A whole backend with the files of all tenants, for the reaper and `reconcile`. It never is one of another environment.
+   * A whole backend with the files of all tenants, for the reaper, `reconcile` and plans. It never is one of another
+   * environment; to `read` it leaves no mark of ours.
    *
    * @internal
    */
-  async openForMaintenance(backend: string): Promise<Driver> {
-    await this.#environment?.assertOurs(backend)
+  async openForMaintenance(backend: string, access: 'read' | 'write'): Promise<Driver> {
+    await this.#environment?.[access === 'read' ? 'assertNobodyElses' : 'assertOurs'](backend)
     return this.#backends.open(backend)
   }
 

@@ -5,6 +5,7 @@ import { assertKnownOptions } from '../core/known-options.js'
 import { runAsSystem } from '../core/tenant.js'
 import { execute } from '../typeorm/execute.js'
 import { addressOf, SortedRows } from '../typeorm/reconcile/sorted-rows.js'
+import { assertTable } from './assert-table.js'
 import { type Cell, filesIn, isToMove } from './cell.js'
 import { rowIdOf } from './journal.js'
 import { assertBackend, columnsOf, type OneColumn } from './one-column.js'
@@ -47,8 +48,8 @@ export interface MigrationPlan {
  *
  * Runs under `runAsSystem` (event `system`).
  *
- * @throws ERR_CONFIG, ERR_BACKEND_UNKNOWN, ERR_LEDGER_NOT_READY, ERR_UPLOAD_ABORTED for the signal, and what database and
- *   backends throw
+ * @throws ERR_CONFIG, also for a table without a primary key or a column that is too short, ERR_BACKEND_UNKNOWN,
+ *   ERR_LEDGER_NOT_READY, ERR_UPLOAD_ABORTED for the signal, and what database and backends throw
  * @example
  * const plan = await planMigration({ dataSource, entity: OrderFile, to: 'spaces' })
  * console.log(plan.files, plan.bytes, plan.failures)
@@ -64,6 +65,7 @@ export async function planMigration<E extends ObjectLiteral>(
   if (from === to) throw new StorageError('ERR_CONFIG', `planMigration: from and to are both "${to}".`)
   const columns = columnsOf(options, to)
   for (const { binding } of columns) assertBackend(binding, from ?? to)
+  for (const column of columns) await assertTable(column)
   const plan = { rows: 0, files: 0, bytes: 0, copied: 0 }
   const tally = new Tally()
   await runAsSystem(`plan a move of files to ${to}`, async () => {

@@ -71,7 +71,7 @@ class Listings {
     signal: AbortSignal | undefined,
   ): Promise<Listings> {
     const list = async (name: string) => {
-      const driver = await storage.openForMaintenance(name)
+      const driver = await storage.openForMaintenance(name, 'read')
       return Cursor.over(driver.list(prefix, { signal }))
     }
     return new Listings({ backend, prefix }, [

@@ -198,7 +198,8 @@ export class PropertyMigration<E extends ObjectLiteral> {
       left = result.busy
       if (left.length === 0) return
       if (attempt === BUSY_TRIES) return this.#fail(left.map(({ cell }) => ({ cell, error: locked() })))
-      await sleep(LOOK_AGAIN)
+      await sleep(LOOK_AGAIN, undefined, { signal: this.#options.signal }).catch(() => {})
+      if (this.#isAborted()) return // the next run takes them up
     }
   }
 

@@ -63,6 +63,16 @@ describe('a storage with an environment', () => {
     expect(await wordOn(spy)).toBe('production\n')
   })
 
+  it('leaves no name on a bucket that is opened to be read as a whole, and refuses one of another environment', async () => {
+    const spy = new SpyDriver()
+    const staging = storageOn(spy, 'staging')
+    await staging.openForMaintenance('bucket', 'read')
+    expect(methodsOf(spy)).toEqual([`get ${TAG}`])
+    await write(storageOn(spy, 'production'))
+    expect(await codeOf(() => staging.openForMaintenance('bucket', 'read'))).toBe('ERR_ENVIRONMENT_MISMATCH')
+    expect(await codeOf(() => staging.openForMaintenance('bucket', 'write'))).toBe('ERR_ENVIRONMENT_MISMATCH')
+  })
+
   it('looks once at a bucket that bears its name already', async () => {
     const spy = new SpyDriver()
     await write(storageOn(spy, 'production'))

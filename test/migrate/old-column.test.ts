@@ -1,6 +1,13 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm'
 import { expect, it } from 'vitest'
-import { adoptColumn, adoptFiles, restoreColumn } from '../../src/migrate/index.js'
+import {
+  adoptColumn,
+  adoptFiles,
+  checkPhase,
+  migrateFiles,
+  planMigration,
+  restoreColumn,
+} from '../../src/migrate/index.js'
 import { dataSourceOf, describeOnDatabases, house } from '../typeorm/databases.js'
 import { Paper } from './old-town.js'
 
@@ -128,7 +135,7 @@ describeOnDatabases('adoptColumn', fresh => {
     expect(await texts()).toEqual(TEXTS)
   })
 
-  it('is of no use to a table without a primary key, which adoptFiles refuses', async () => {
+  it('is of no use to a table without a primary key, which adoptFiles, migrateFiles, its plan and the doctor refuse', async () => {
     const { dataSource } = await archive()
     await dataSource.query('DROP TABLE paper')
     await dataSource.query(
@@ -140,9 +147,16 @@ describeOnDatabases('adoptColumn', fresh => {
       )
     const { type, ...rest } = dataSource.options
     const home = await house(async () => ({ type, ...rest }) as never, [Paper], { synchronize: false })
-    await expect(adoptFiles({ dataSource: home.dataSource, entity: Paper })).rejects.toMatchObject({
-      code: 'ERR_CONFIG',
-      message: expect.stringContaining('no primary key'),
+    const { dataSource: bare } = home
+    const to = home.storage.backendNames.at(-1) ?? ''
+    const refusal = { code: 'ERR_CONFIG', message: expect.stringContaining('no primary key') }
+    await expect(adoptFiles({ dataSource: bare, entity: Paper })).rejects.toMatchObject(refusal)
+    await expect(migrateFiles({ dataSource: bare, entity: Paper, to })).rejects.toMatchObject(refusal)
+    await expect(planMigration({ dataSource: bare, entity: Paper, to })).rejects.toMatchObject(refusal)
+    const { checks } = await checkPhase({ dataSource: bare, phase: 2, to })
+    expect(checks.find(({ check }) => check === 'columns')).toMatchObject({
+      state: 'failed',
+      detail: expect.stringContaining('no primary key'),
     })
   })
 })

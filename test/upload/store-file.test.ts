@@ -38,17 +38,16 @@ describe('storeFile stores', () => {
     ['a Uint8Array', () => new Uint8Array(body)],
     [
       'a view into a larger array',
-      () => new Uint8Array(Buffer.concat([body, body]).buffer.slice(0), 0, body.length),
+      () => new Uint8Array(new Uint8Array([...body, ...body, 0]).buffer, body.length, body.length),
     ],
     ['a stream of Buffers', () => inPieces(body, 3)],
     ['a stream of Buffers as objects', () => Readable.from([body.subarray(0, 5), body.subarray(5)])],
     ['a stream of Uint8Arrays', () => Readable.from([new Uint8Array(body)])],
     ['a stream of texts', () => Readable.from(['some text', ', ', '报告'])],
     ['a stream with an encoding', () => inPieces(body, 4).setEncoding('utf8')],
-  ])('%s', async (what, make) => {
+  ])('%s', async (_, make) => {
     const source = make()
     const { file, bytes } = await stored(source)
-    if (what.startsWith('a view')) return expect(file.size).toBe(body.length)
     expect(bytes.toString()).toBe(body.toString())
     expect(file).toMatchObject({ size: body.length, sha256: sha256(body), name: 'a.txt', type: 'text/plain' })
   })

@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import type { ObjectLiteral } from 'typeorm'
 import type { MigrateOptions, MigrationPlan, MigrationReport } from '../../migrate/index.js'
 import { type ColumnOptions, chooseColumns } from '../choose-columns.js'
-import { EXIT, Misuse } from '../exit-code.js'
+import { Misuse } from '../exit-code.js'
 import { MoveBar } from '../move-bar.js'
 import { choice, count, rate, tenant } from '../options.js'
 import { ownerOf } from '../owner-of.js'
@@ -54,10 +54,11 @@ export function migrateCommand(place: Workplace): Command {
 
 async function plan(place: Workplace, options: Options, runs: Runs): Promise<void> {
   const { planMigration } = await place.rooms.migrate()
-  const plans: MigrationPlan[] = []
-  for (const run of runs) plans.push(await planMigration({ ...run, signal: place.signal }))
-  if (plans.some(({ failed }) => failed > 0)) place.exitCode = EXIT.failed
-  place.report(options, plans, plans.map(planText).join('\n'))
+  await runEach(place, options, {
+    choices: runs,
+    textOf: planText,
+    run: one => planMigration({ ...one, signal: place.signal }),
+  })
 }
 
 async function move(place: Workplace, options: Options, runs: Runs): Promise<void> {

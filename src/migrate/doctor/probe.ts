@@ -22,7 +22,7 @@ export async function probeBackend(
   backend: string,
   signal: AbortSignal | undefined,
 ): Promise<readonly string[]> {
-  const driver = await storage.openForMaintenance(backend)
+  const driver = await storage.openForMaintenance(backend, 'write')
   const locations = [...new Set(storage.diskNames.map(name => storage.disk(name).options.location))]
   const patience = AbortSignal.timeout(PATIENCE)
   const either = signal === undefined ? patience : AbortSignal.any([patience, signal])

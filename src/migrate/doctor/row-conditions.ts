@@ -1,5 +1,6 @@
 import { execute } from '../../typeorm/execute.js'
 import { ledgerStatus } from '../../typeorm/ledger-status.js'
+import { assertTable } from '../assert-table.js'
 import { filesIn } from '../cell.js'
 import { hasTables } from '../is-unfinished.js'
 import { type Entry, idOf } from '../journal.js'
@@ -15,6 +16,7 @@ const LAG = 3600
 export const ROW_CONDITIONS: readonly Condition[] = [
   { check: 'ledger', since: 1, examine: ledger },
   { check: 'rows', since: 1, examine: rows },
+  { check: 'columns', since: 2, examine: columns },
   { check: 'tables', since: 3, examine: tables },
   { check: 'left', since: 4, examine: left },
   { check: 'journal', since: 4, examine: journal },
@@ -40,6 +42,12 @@ async function rows({ storage, places }: Examined): Promise<Finding> {
   if (wrong.length > 0) return failed(wrong.join(' '))
   const files = all.reduce((sum, place) => sum + place.files, 0)
   return ok(`${many(files, 'file')}, and all on configured backends.`)
+}
+
+/** Rows that can be told apart, and columns that take what will be written to them; what is wrong is thrown. */
+async function columns({ choices, to }: Examined): Promise<Finding> {
+  for (const choice of choices) for (const of of columnsOf(choice, to)) await assertTable(of)
+  return ok('Every table has a primary key, and its file columns take texts of any length.')
 }
 
 async function tables({ dataSource, phase }: Examined): Promise<Finding> {

@@ -31,7 +31,7 @@ async function remove(
   failures: Failures,
 ): Promise<void> {
   try {
-    const driver = await untilAborted(storage.openForMaintenance(backend), options.signal)
+    const driver = await untilAborted(storage.openForMaintenance(backend, 'write'), options.signal)
     // Before the object goes: an upload that somebody completes in between makes a new one.
     await endUploads(driver, lines, options, failures)
     const ended = lines.filter(line => !failures.has(line))

@@ -38,7 +38,7 @@ async function* allKeys(context: ReconcileContext, sorted: SortedRows): AsyncGen
   const rows = await Cursor.over(sorted.inOrder())
   try {
     for (const backend of scope.backends) {
-      const driver = await binding.storage.openForMaintenance(backend)
+      const driver = await binding.storage.openForMaintenance(backend, 'read')
       for (const prefix of scope.prefixes) {
         const lines = reads.below(backend, prefix)
         const objects = driver.list(prefix, { signal: options.signal })
@@ -56,7 +56,7 @@ async function readBytes(
   candidates: Candidates,
 ): Promise<void> {
   await inLanes(some, LANES, async known => {
-    const driver = await binding.storage.openForMaintenance(known.backend)
+    const driver = await binding.storage.openForMaintenance(known.backend, 'read')
     const sha256 = await sha256Of(driver, known.objectKey, options.signal)
     if (sha256 === undefined) return
     report.read++

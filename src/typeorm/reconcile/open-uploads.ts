@@ -15,7 +15,7 @@ const BATCH = 100
 export async function findOpenUploads(context: ReconcileContext): Promise<void> {
   const { scope, binding, options, report } = context
   for (const backend of scope.backends) {
-    const driver = await binding.storage.openForMaintenance(backend)
+    const driver = await binding.storage.openForMaintenance(backend, 'read')
     for (const prefix of scope.prefixes) {
       const list = () => driver.listUploads?.(prefix, { signal: options.signal }) ?? []
       const unknown = await withoutLine(context, backend, list())

@@ -85,7 +85,7 @@ async function lookAgain(
   for (const candidate of batch) rowsOf.set(candidate, await rowsAt(rows, candidate))
   await inLanes(batch, LANES, async candidate => {
     const { backend, objectKey } = candidate
-    const driver = await binding.storage.openForMaintenance(backend)
+    const driver = await binding.storage.openForMaintenance(backend, 'read')
     const object = await lookAt(driver, objectKey, options.signal)
     const still: RowFile[] = []
     for (const row of rowsOf.get(candidate) ?? []) {
