@@ -38,18 +38,15 @@ export class Transactions {
     if (sql.dialect.ownPool) return dataSource.transaction('READ COMMITTED', run)
     // SQLite has one connection: nobody may begin a transaction in the middle of another.
     return this.#line.run('migration', async () => {
-      await this.#idle()
+      const runner = dataSource.createQueryRunner()
+      const deadline = performance.now() + MAX_WAIT
+      while (runner.isTransactionActive) {
+        if (performance.now() > deadline)
+          throw new StorageError('ERR_LEDGER_BUSY', 'SQLite has one connection, and a transaction holds it.')
+        await sleep(LOOK_AGAIN)
+      }
+      // Nothing is waited for between the look and the beginning, or somebody else could begin as well.
       return dataSource.transaction(run)
     })
-  }
-
-  async #idle(): Promise<void> {
-    const runner = this.#binding.dataSource.createQueryRunner()
-    const deadline = performance.now() + MAX_WAIT
-    while (runner.isTransactionActive) {
-      if (performance.now() > deadline)
-        throw new StorageError('ERR_LEDGER_BUSY', 'SQLite has one connection, and a transaction holds it.')
-      await sleep(LOOK_AGAIN)
-    }
   }
 }

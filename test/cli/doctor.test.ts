@@ -48,6 +48,7 @@ describeWithApplication('tenant-files doctor', open => {
       'old-paths',
       'ledger',
       'rows',
+      'columns',
       'tables',
       'left',
       'journal',

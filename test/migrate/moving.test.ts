@@ -176,6 +176,14 @@ describeOnDatabases('migrateFiles', fresh => {
     expect(await linesOf(dataSource)).toEqual({ 'new attached': 20, 'old kept': 20 })
   })
 
+  it('shares the work of many runs on one DataSource', async () => {
+    const { dataSource } = await town(fresh, 30)
+    const runs = Array.from({ length: 8 }, () => migrateFiles({ dataSource, entity: Parcel, to: 'new' }))
+    const reports = await Promise.all(runs)
+    expect(reports.reduce((sum, { moved }) => sum + moved, 0)).toBe(30)
+    expect(await linesOf(dataSource)).toEqual({ 'new attached': 30, 'old kept': 30 })
+  })
+
   it('stops early where the new backend denies everything', async () => {
     const denying = new ChaosDriver(new MemoryDriver(), {
       rules: [{ method: 'put', fault: { kind: 'error', code: 'ERR_BACKEND_DENIED' } }],
