@@ -54,15 +54,20 @@ export class Journal {
     this.#table = quotedTable(dataSource.driver, JOURNAL_TABLE)
   }
 
-  /** The rows among these that another runner is working on just now, whatever its target. */
-  async busy(runner: QueryRunner, rowIds: readonly string[]): Promise<Set<string>> {
-    if (rowIds.length === 0) return new Set()
+  /** Which of these rows somebody is working on just now, or has moved, whatever the target. */
+  async standing(
+    runner: QueryRunner,
+    rowIds: readonly string[],
+  ): Promise<Record<'moving' | 'moved', ReadonlySet<string>>> {
+    const found = { moving: new Set<string>(), moved: new Set<string>() }
+    if (rowIds.length === 0) return found
     const { rows } = await this.#run(
       runner,
       p =>
-        `SELECT row_id FROM ${this.#table} WHERE ${this.#cells(p)} AND row_id ${p.oneOf(rowIds)} AND state = 'moving' AND lease_until >= ${this.#dialect.now}`,
+        `SELECT row_id, state FROM ${this.#table} WHERE ${this.#cells(p)} AND row_id ${p.oneOf(rowIds)} AND (state = 'moved' OR state = 'moving' AND lease_until >= ${this.#dialect.now})`,
     )
-    return new Set(rows.map(row => String(row.row_id)))
+    for (const row of rows) found[row.state === 'moved' ? 'moved' : 'moving'].add(String(row.row_id))
+    return found
   }
 
   /** Takes rows for a runner. @param lease in milliseconds */

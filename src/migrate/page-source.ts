@@ -52,14 +52,27 @@ export async function takePage(runner: QueryRunner, context: PageContext): Promi
     text: text ?? '',
     attempts: 0,
   }))
-  const wanted = await selected(runner, context, cells)
-  const busy = await journal.busy(
-    runner,
-    wanted.map(({ rowId }) => rowId),
-  )
-  const taken = wanted.filter(({ rowId }) => !busy.has(rowId))
+  const taken = await free(runner, context, await selected(runner, context, cells))
   await journal.take(runner, worker, taken.map(entryOf), lease)
   return { cells: taken, rows: rows.length }
+}
+
+/** Those that nobody else is working on, or has moved since they were read: their lines in the journal are not ours. */
+async function free(
+  runner: QueryRunner,
+  { journal, table }: PageContext,
+  cells: readonly Cell[],
+): Promise<readonly Cell[]> {
+  const { moving, moved } = await journal.standing(
+    runner,
+    cells.map(({ rowId }) => rowId),
+  )
+  const others = cells.filter(({ rowId }) => !moving.has(rowId))
+  const doubtful = others.filter(({ rowId }) => moved.has(rowId)).map(({ id }) => id)
+  if (doubtful.length === 0) return others
+  const rows = table.readAll((await execute(runner, table.some(doubtful))).rows)
+  const texts = new Map(rows.map(({ id, texts: [text] }) => [rowIdOf(id), text]))
+  return others.filter(({ rowId, text }) => !moved.has(rowId) || texts.get(rowId) === text)
 }
 
 /** Takes rows whose runner has died, as far as they are among those that this one moves. */
