@@ -18,8 +18,9 @@ describeOnDatabases('adoptFiles', fresh => {
     const { dataSource, backends } = await oldTown(fresh, texts)
     for (const text of new Set(texts)) await putOld(backends, text, text)
     const end = new AbortController()
+    // Slowly, so that the other pages are not done when the first is.
     const first = await adoptFiles({
-      ...{ dataSource, entity: Paper, tenant: 'acme', signal: end.signal },
+      ...{ dataSource, entity: Paper, tenant: 'acme', rate: '2kb', signal: end.signal },
       onProgress: () => end.abort(),
     })
     expect(first).toMatchObject({ aborted: true, failed: 0 })
