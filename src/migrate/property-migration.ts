@@ -16,6 +16,7 @@ import type { RunOptions } from './options.js'
 import { type PageContext, type TakenPage, takeAbandoned, takePage } from './page-source.js'
 import type { Tally } from './progress.js'
 import { RateLimit } from './rate-limit.js'
+import { locked, stale } from './row-errors.js'
 import { Semaphore } from './semaphore.js'
 import { ServerCopies } from './server-copies.js'
 import { type SwitchResult, switchRows } from './switch-rows.js'
@@ -150,7 +151,13 @@ export class PropertyMigration<E extends ObjectLiteral> {
       }
       const context = { storage, verify, signal, begin, rate: this.#rate }
       const uncopied = (error?: unknown): UncopiedCell => {
-        const rest = passengers.slice(StorageError.is(error, 'ERR_FILE_EXISTS') ? index : index + begun)
+        const isStranger = StorageError.is(error, 'ERR_FILE_EXISTS')
+        // Where an earlier runner had the cell, what lies there may be the copy that it made.
+        const rest = isStranger
+          ? passengers.slice(index)
+          : cell.attempts > 0
+            ? []
+            : passengers.slice(index + begun)
         const untouched = rest.filter(each => !stays(each)).map(each => entryOf(storage, each.target))
         return { cell, error: this.#isAborted() ? undefined : error, untouched }
       }
@@ -283,18 +290,4 @@ export class PropertyMigration<E extends ObjectLiteral> {
 interface UncopiedCell extends FailedCell {
   /** The lines of its new places that nothing was written to. */
   readonly untouched: readonly StageEntry[]
-}
-
-function stale(): StorageError {
-  return new StorageError(
-    'ERR_LEASE_LOST',
-    'The place of the copy was taken again and again while it was made. Run the migration again.',
-  )
-}
-
-function locked(): StorageError {
-  return new StorageError(
-    'ERR_BUSY',
-    'Other transactions held the lock of this row all the time. Run the migration again.',
-  )
 }
