@@ -20,8 +20,8 @@ const AT_ONCE = 4
 export class Visitor {
   /** Files that were read, and held what they should. */
   reads = 0
-  /** Reads of files that were replaced or removed at that moment, or before. */
-  late = 0
+  /** The rows of which a file was read too late: it was replaced or removed at that moment, or before. */
+  readonly late = new Set<number>()
   /** Whatever else went wrong. */
   readonly failures: string[] = []
   /** The rows of which a file was read. */
@@ -60,7 +60,7 @@ export class Visitor {
     if (answer === 'whole') {
       this.reads++
       this.seen.add(row.id)
-    } else if (answer !== 'other bytes' && (await this.#isGivenUp(row))) this.late++
+    } else if (answer !== 'other bytes' && (await this.#isGivenUp(row))) this.late.add(row.id)
     else
       this.failures.push(
         `${row.tenant} reads ${row.id} at ${new URL(row.file.url, this.#town.site).host}: ${answer}`,

@@ -64,7 +64,7 @@ function weather(fresh: () => Promise<DataSourceOptions>): void {
     await holder.startTransaction()
     await holder.query('UPDATE contract SET id = id WHERE id = 1')
     const work = home.dataSource.transaction(async manager => {
-      await boundWaits(manager)
+      await boundWaits(manager, home.dataSource)
       await expect(manager.save(Contract, { id: 1, draft: file })).rejects.toThrow(/timeout|time-?out/i)
     })
     await work
@@ -164,8 +164,8 @@ function loseAnswersOf(runner: QueryRunner, statement: string): void {
   })
 }
 
-async function boundWaits(manager: EntityManager): Promise<void> {
-  const isPostgres = manager.dataSource.options.type === 'postgres'
+async function boundWaits(manager: EntityManager, { options }: DataSource): Promise<void> {
+  const isPostgres = options.type === 'postgres'
   await manager.query(
     isPostgres ? "SET LOCAL statement_timeout = '200ms'" : 'SET SESSION innodb_lock_wait_timeout = 1',
   )

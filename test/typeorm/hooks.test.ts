@@ -174,7 +174,7 @@ const OPERATIONS: Record<string, Operation> = {
       scene.dataSource
         .transaction(async manager => {
           await manager.save(Doc, { id: 1, file: scene.next })
-          await cutOff(manager)
+          await cutOff(manager, scene.dataSource)
         })
         .catch(() => {}),
   },
@@ -242,9 +242,7 @@ function insertQuery(scene: Scene) {
 }
 
 /** Ends the connection of a transaction from another one. SQLite has none; there it is an ordinary rollback. */
-async function cutOff(manager: EntityManager): Promise<void> {
-  const { options } = manager.dataSource
-  const outside = manager.dataSource.manager
+async function cutOff(manager: EntityManager, { options, manager: outside }: DataSource): Promise<void> {
   if (options.type === 'postgres') {
     const [{ id }] = await manager.query('SELECT pg_backend_pid() AS id')
     await outside.query(`SELECT pg_terminate_backend(${id})`)

@@ -46,6 +46,8 @@ const TURNS = 3
  * Node may see a quick answer before it hears that the last bytes are on their way: some turns before, and over TLS
  * longer, which is given time. But who has not read the body cannot have stored it, though a portal or a proxy may say so
  * all the same.
+ *
+ * Only the event tells: `writableFinished` looks at the connection, which may carry the next request by then.
  */
 function whenSent(
   req: ClientRequest,
@@ -53,27 +55,32 @@ function whenSent(
   then: () => void,
   fail: (error: unknown) => void,
 ): void {
-  if (protocol !== 'https:') {
-    afterTurns(TURNS, req, then, fail)
-    return
-  }
-  const late = setTimeout(() => fail(tooEarly()), SENT_WITHIN)
+  const late = () => fail(tooEarly())
+  const giveUp = protocol === 'https:' ? afterTime(SENT_WITHIN, late) : afterTurns(TURNS, late)
   req.once('finish', () => {
-    clearTimeout(late)
+    giveUp.cancel()
     then()
   })
-  req.once('close', () => clearTimeout(late))
+  req.once('close', giveUp.cancel)
 }
 
-function afterTurns(
-  turns: number,
-  req: ClientRequest,
-  then: () => void,
-  fail: (error: unknown) => void,
-): void {
-  if (req.writableFinished) then()
-  else if (turns === 0) fail(tooEarly())
-  else setImmediate(afterTurns, turns - 1, req, then, fail)
+interface Wait {
+  readonly cancel: () => void
+}
+
+function afterTime(ms: number, work: () => void): Wait {
+  const timer = setTimeout(work, ms)
+  return { cancel: () => clearTimeout(timer) }
+}
+
+function afterTurns(turns: number, work: () => void): Wait {
+  let left = turns
+  const turn = () => {
+    if (left-- === 0) work()
+    else next = setImmediate(turn)
+  }
+  let next = setImmediate(turn)
+  return { cancel: () => clearImmediate(next) }
 }
 
 /**
