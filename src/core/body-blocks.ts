@@ -1,8 +1,10 @@
 import { crc32 } from 'node:zlib'
 import type { Block } from './block.js'
 import type { BlockMemory } from './block-memory.js'
-import { assertLength, type BodyOptions, isInMemory, readBody } from './body.js'
+import { assertLength, type BodyOptions, isInMemory, readBody, whileTaken } from './body.js'
 import type { PutBody } from './driver.js'
+import { StorageError } from './errors.js'
+import { FillingBody } from './filling-body.js'
 
 /** What {@link blocksOf} must know. */
 export interface BlockOptions extends BodyOptions {
@@ -21,6 +23,9 @@ const FREE = 256 * 1024
  */
 const UNCOPIED = 1024 * 1024
 
+/** Bytes that fill a block at a time: as many as stay in the processor's cache until they are hashed. */
+const STEP = 512 * 1024
+
 /**
  * A body in blocks of `memory.blockSize` bytes, the last one shorter. There is always a last block, and it comes when
  * the body has ended well: who stores nothing before it stores no half file. Rejects as {@link readBody} does, so a
@@ -31,6 +36,8 @@ const UNCOPIED = 1024 * 1024
  */
 export async function* blocksOf(body: PutBody, options: BlockOptions): AsyncGenerator<Block, undefined> {
   if (body instanceof Uint8Array) return yield* slicesOf(body, options)
+  if (body instanceof FillingBody && !body.isRead && body.left > FREE)
+    return yield* filledBlocksOf(body, options)
   const { memory, checksum, atMost = Number.POSITIVE_INFINITY } = options
   const mayGrow = atMost <= 2 * memory.blockSize
   let draft = new Draft(checksum)
@@ -78,6 +85,38 @@ export function wholeBlockOf(
   return draft.close('last')
 }
 
+/** The blocks of a body that fills them itself. */
+async function* filledBlocksOf(body: FillingBody, options: BlockOptions): AsyncGenerator<Block, undefined> {
+  const { memory, checksum, size, signal, atMost = Number.POSITIVE_INFINITY } = options
+  const mayGrow = Math.min(body.left, atMost) <= 2 * memory.blockSize
+  return yield* whileTaken(body, signal, async function* () {
+    assertLength(body.left, size)
+    while (body.left > 0) {
+      const draft = new Draft(checksum)
+      draft.moveTo(await memory.take())
+      while (body.left > 0) {
+        const room = draft.room(Math.min(STEP, body.left))
+        if (room.length > 0) draft.grow(await filled(body, room))
+        else {
+          const second = mayGrow ? memory.tryTake() : undefined
+          if (second === undefined) break
+          draft.extendBy(second)
+        }
+      }
+      yield draft.close(body.left > 0 ? 'more follows' : 'last')
+    }
+    return undefined
+  })
+}
+
+async function filled(body: FillingBody, room: Uint8Array): Promise<number> {
+  const { left, destroyed } = body
+  const length = destroyed ? 0 : await body.fill(room)
+  if (length === 0)
+    throw body.errored ?? new StorageError('ERR_UPLOAD_ABORTED', `The body ended ${left} bytes early.`)
+  return length
+}
+
 /** What is in memory anyway is sent from there. */
 async function* slicesOf(body: Uint8Array, options: BlockOptions): AsyncGenerator<Block, undefined> {
   const { blockSize } = options.memory
@@ -91,6 +130,8 @@ async function* slicesOf(body: Uint8Array, options: BlockOptions): AsyncGenerato
   if (body.length === 0) yield new Draft(options.checksum).close('last')
   return undefined
 }
+
+const NO_ROOM = new Uint8Array()
 
 /** A block that is being filled: in the chunks that came, or copied into memory of one or two blocks. */
 class Draft {
@@ -115,10 +156,19 @@ class Draft {
   }
 
   add(chunk: Uint8Array): void {
-    // Here and not later: the bytes have just come and lie in the processor's cache.
-    if (this.#crc32 !== undefined) this.#crc32 = crc32(chunk, this.#crc32)
-    this.length += chunk.length
+    this.#count(chunk)
     this.#lay(chunk)
+  }
+
+  /** Memory for so many of the next bytes, or for as many as there is room. It must be in memory. */
+  room(length: number): Uint8Array {
+    return this.#block?.subarray(this.#filled, this.#filled + length) ?? NO_ROOM
+  }
+
+  /** So many bytes were laid into the memory of {@link room}. */
+  grow(length: number): void {
+    this.#count(this.room(length))
+    this.#filled += length
   }
 
   moveTo(block: Buffer): void {
@@ -137,6 +187,12 @@ class Draft {
     const chunks =
       this.#block === undefined ? this.#chunks : [...this.#full, this.#block.subarray(0, this.#filled)]
     return { chunks, length: this.length, isLast: position === 'last', crc32: this.#crc32 }
+  }
+
+  #count(bytes: Uint8Array): void {
+    // Here and not later: the bytes have just come and lie in the processor's cache.
+    if (this.#crc32 !== undefined) this.#crc32 = crc32(bytes, this.#crc32)
+    this.length += bytes.length
   }
 
   #lay(chunk: Uint8Array): void {

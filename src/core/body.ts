@@ -58,6 +58,33 @@ export async function* readBody(body: PutBody, { size, signal }: BodyOptions): A
   }
 }
 
+/**
+ * What `parts` yields of a stream that it reads by itself, for as long as nobody aborts. The stream is destroyed whatever
+ * happens.
+ *
+ * @throws as {@link readBody} does
+ */
+export async function* whileTaken<T>(
+  body: Readable,
+  signal: AbortSignal | undefined,
+  parts: () => AsyncGenerator<T, undefined>,
+): AsyncGenerator<T, undefined> {
+  const stop = () => endBody(body)
+  signal?.addEventListener('abort', stop, { once: true })
+  try {
+    throwIfAborted(signal)
+    yield* parts()
+    throwIfAborted(signal)
+    return undefined
+  } catch (error) {
+    throwIfAborted(signal)
+    throw bodyError(error)
+  } finally {
+    signal?.removeEventListener('abort', stop)
+    endBody(body)
+  }
+}
+
 /** @throws ERR_UPLOAD_ABORTED for a body of another length than was promised */
 export function assertLength(length: number, promised: number | undefined): void {
   if (promised === undefined || length === promised) return

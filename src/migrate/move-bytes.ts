@@ -1,14 +1,16 @@
-import { createHash, hash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { Disk } from '../core/disk.js'
 import type { ObjectInfo, PutBody, PutOptions } from '../core/driver.js'
 import { StorageError } from '../core/errors.js'
+import { FillingBody } from '../core/filling-body.js'
 import type { Storage } from '../core/storage.js'
 import type { FileAddress, StoredFile, StoredFileData } from '../core/stored-file.js'
 import { SNIFF_BYTES, sniffType } from '../upload/sniff.js'
 import { storedHeaders } from '../upload/stored-headers.js'
 import type { Verify } from './options.js'
 import type { RateLimit } from './rate-limit.js'
+import { type Facts, Tap, TappedBody } from './tap.js'
 
 /** Bytes; smaller files are in memory as a whole while they move. */
 const SMALL = 1024 * 1024
@@ -21,12 +23,6 @@ export interface MoveContext {
   readonly signal: AbortSignal | undefined
   /** Called before anything is written: until then what lies at the new place is not ours. */
   readonly begin: () => void
-}
-
-/** What was found in the bytes. */
-interface Facts {
-  readonly size: number
-  readonly sha256: string | null
 }
 
 /**
@@ -88,18 +84,27 @@ function kept({ contentDisposition, cacheControl }: ObjectInfo) {
 }
 
 /** A small body. Where the driver has read it already, it is taken as it lies there. */
-async function whole(body: Readable, size: number, { rate, signal }: MoveContext): Promise<Buffer> {
+async function whole(body: Readable, size: number, context: MoveContext): Promise<Buffer> {
+  const { rate, signal } = context
   const there: unknown = body.readableLength === size ? body.read() : null
   if (there instanceof Buffer) {
     await rate.take(there.length, signal)
     return there
   }
+  if (body instanceof FillingBody) return filled(body, size, context)
   const chunks: Buffer[] = []
   for await (const chunk of body) {
     await rate.take(chunk.length, signal)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
+}
+
+async function filled(body: FillingBody, size: number, { rate, signal }: MoveContext): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafeSlow(size)
+  for (let done = 0; body.left > 0; ) done += await body.fill(bytes.subarray(done))
+  await rate.take(size, signal)
+  return bytes
 }
 
 async function typeOf(
@@ -138,46 +143,11 @@ function tapped(
 ): { sent: PutBody; factsOfSent: () => Facts } {
   if (source instanceof Readable) {
     const tap = new Tap(context)
-    return { sent: tap.through(source), factsOfSent: () => tap.facts() }
+    const sent = source instanceof FillingBody ? new TappedBody(source, tap) : tap.through(source)
+    return { sent, factsOfSent: () => tap.facts() }
   }
   const sha256 = context.verify === 'size' ? null : hash('sha256', source)
   return { sent: source, factsOfSent: () => ({ size: source.length, sha256 }) }
-}
-
-/** Counts and hashes bytes on their way. */
-class Tap {
-  readonly #context: MoveContext
-  readonly #hash = createHash('sha256')
-  #size = 0
-
-  constructor(context: MoveContext) {
-    this.#context = context
-  }
-
-  through(source: Readable): Readable {
-    const pass = async function* (this: Tap) {
-      for await (const chunk of source) {
-        await this.#context.rate.take(chunk.length, this.#context.signal)
-        this.#add(chunk)
-        yield chunk
-      }
-    }
-    return Readable.from(pass.call(this), { objectMode: false })
-  }
-
-  async drain(source: Readable): Promise<void> {
-    for await (const chunk of source) this.#add(chunk)
-  }
-
-  facts(): Facts {
-    const { verify } = this.#context
-    return { size: this.#size, sha256: verify === 'size' ? null : this.#hash.digest('hex') }
-  }
-
-  #add(bytes: Buffer): void {
-    this.#size += bytes.length
-    if (this.#context.verify !== 'size') this.#hash.update(bytes)
-  }
 }
 
 async function factsAt(disk: Disk, address: FileAddress, context: MoveContext): Promise<Facts> {

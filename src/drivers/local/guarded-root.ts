@@ -3,10 +3,10 @@ import { lstat, realpath } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { StorageError } from '../../core/errors.js'
 import { assertListPrefix, assertObjectKey } from '../../core/key.js'
+import { closeFile, openFile } from './descriptor.js'
 import { assertSpelling, foldsCase } from './letter-case.js'
 import { fileSystemError, hasCode } from './local-errors.js'
 import { makeFolder } from './make-folder.js'
-import { closeFile, openFile } from './open-file.js'
 
 /** The driver's own folder below the root: temporary files and metadata. No key reaches it. */
 const PRIVATE_FOLDER = '.tenant-files'

@@ -19,12 +19,13 @@ import type {
 } from '../../core/driver.js'
 import { StorageError } from '../../core/errors.js'
 import { assertObjectKey } from '../../core/key.js'
+import { closeFile } from './descriptor.js'
 import { flush, flushFolders, nameFile, sweep, writeDurably } from './durable-file.js'
 import { listFolder } from './folder-listing.js'
 import { GuardedRoot } from './guarded-root.js'
 import { cannotHold, fileSystemError, hasCode, notFound } from './local-errors.js'
 import { makeFolder } from './make-folder.js'
-import { closeFile, readOpenFile } from './open-file.js'
+import { readOpenFile } from './read-open-file.js'
 import { headersOf, type ObjectHeaders, type Sidecar, Sidecars } from './sidecar.js'
 
 /** Where {@link LocalDriver} keeps its files. */

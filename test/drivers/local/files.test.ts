@@ -1,4 +1,15 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
@@ -300,4 +311,59 @@ it('two objects never share an etag, also of the same size in the same moment', 
   )
   expect(new Set(etags).size).toBe(4)
   expect((await driver.head('a')).etag).toBe(etags[0])
+})
+
+describe('a large file', () => {
+  const bytes = randomBytes(1_000_000)
+
+  it.each([
+    [0, 999_999],
+    [0, 70_000],
+    [123_456, 999_999],
+    [300_000, 900_000],
+  ])('is read from %i to %i', async (start, end) => {
+    const { driver } = await newDriver()
+    await driver.put('large.bin', bytes, TEXT)
+    const { body } = await driver.get('large.bin', { range: { start, end } })
+    expect((await buffer(body)).equals(bytes.subarray(start, end + 1))).toBe(true)
+  })
+
+  it('that becomes shorter while it is read is an error, not a shorter file', async () => {
+    const { driver, root } = await newDriver()
+    await driver.put('large.bin', bytes, TEXT)
+    const { body } = await driver.get('large.bin')
+    truncateSync(path.join(root, 'large.bin'), 300_000)
+    expect(await codeOf(() => buffer(body))).toBe('ERR_BACKEND')
+  })
+
+  it('is closed, however its reading ends', async () => {
+    const { driver, root } = await newDriver()
+    await driver.put('large.bin', bytes, TEXT)
+    const isOpen = () =>
+      readdirSync('/proc/self/fd').some(file => {
+        try {
+          return readlinkSync(`/proc/self/fd/${file}`).startsWith(root)
+        } catch {
+          return false // closed since
+        }
+      })
+    const abort = new AbortController()
+    const readers: ((body: Readable) => unknown)[] = [
+      body => buffer(body),
+      body => body.destroy(),
+      body => body.once('data', () => body.destroy()),
+      body => {
+        body.read() // under way while it is destroyed
+        body.destroy()
+      },
+      body => body.on('error', () => {}).once('data', () => abort.abort()),
+    ]
+    for (const read of readers) {
+      const { body } = await driver.get('large.bin', { signal: abort.signal })
+      const closed = new Promise(resolve => body.once('close', resolve))
+      read(body)
+      await closed
+    }
+    await expect.poll(isOpen).toBe(false)
+  })
 })
