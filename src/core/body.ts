@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { bodyError, throwIfAborted } from './abort.js'
+import { abortError, bodyError, throwIfAborted } from './abort.js'
 import type { PutBody } from './driver.js'
 import { StorageError } from './errors.js'
 
@@ -36,8 +36,7 @@ export function isInMemory(body: PutBody): body is Uint8Array | readonly Uint8Ar
  * @throws the body's own StorageError or the abort's, ERR_UPLOAD_ABORTED for everything else
  */
 export async function* readBody(body: PutBody, { size, signal }: BodyOptions): AsyncGenerator<Uint8Array> {
-  const stop = () => endBody(body)
-  signal?.addEventListener('abort', stop, { once: true })
+  const hold = new Hold(body, signal)
   try {
     throwIfAborted(signal)
     let seen = 0
@@ -50,11 +49,9 @@ export async function* readBody(body: PutBody, { size, signal }: BodyOptions): A
     assertLength(seen, size)
     throwIfAborted(signal)
   } catch (error) {
-    throwIfAborted(signal)
-    throw bodyError(error)
+    throw hold.reasonFor(error)
   } finally {
-    signal?.removeEventListener('abort', stop)
-    endBody(body)
+    hold.end()
   }
 }
 
@@ -69,19 +66,39 @@ export async function* whileTaken<T>(
   signal: AbortSignal | undefined,
   parts: () => AsyncGenerator<T, undefined>,
 ): AsyncGenerator<T, undefined> {
-  const stop = () => endBody(body)
-  signal?.addEventListener('abort', stop, { once: true })
+  const hold = new Hold(body, signal)
   try {
     throwIfAborted(signal)
     yield* parts()
     throwIfAborted(signal)
     return undefined
   } catch (error) {
-    throwIfAborted(signal)
-    throw bodyError(error)
+    throw hold.reasonFor(error)
   } finally {
-    signal?.removeEventListener('abort', stop)
-    endBody(body)
+    hold.end()
+  }
+}
+
+/** A body that is being read: it ends with the reading, or as soon as somebody aborts. */
+class Hold {
+  readonly #body: PutBody
+  readonly #signal: AbortSignal | undefined
+  readonly #stop = () => endBody(this.#body)
+
+  constructor(body: PutBody, signal: AbortSignal | undefined) {
+    this.#body = body
+    this.#signal = signal
+    signal?.addEventListener('abort', this.#stop, { once: true })
+  }
+
+  /** Why reading failed: the abort comes before all that follows from it. */
+  reasonFor(error: unknown): StorageError {
+    return this.#signal?.aborted ? abortError(this.#signal) : bodyError(error)
+  }
+
+  end(): void {
+    this.#signal?.removeEventListener('abort', this.#stop)
+    endBody(this.#body)
   }
 }
 
