@@ -7,6 +7,7 @@ import { ChaosDriver } from '../../src/testing/index.js'
 import { FilesColumn, rulesOf } from '../../src/typeorm/index.js'
 import { keysIn } from '../isolation/doors.js'
 import { describeOnDatabases, house, memoryStorage, upload } from '../typeorm/databases.js'
+import { counted } from './counted.js'
 import { keyOf, reapLater, runnerDies } from './earlier-runner.js'
 import { oldTown, Paper, putOld } from './old-town.js'
 import { HeldDriver, linesOf, Parcel, readText, textsOf, town } from './town.js'
@@ -93,6 +94,17 @@ describeOnDatabases('A copy that a killed runner made', fresh => {
     chaos.calm()
     await home.backends.old.delete(keyOf(text))
     expect(await move(home)).toMatchObject({ moved: 1, failed: 0 })
+  })
+})
+
+describeOnDatabases('A copy of a small file', fresh => {
+  it('is never made of other bytes than the row tells of, so that no kill can leave one', async () => {
+    const { driver, calls } = counted(new MemoryDriver())
+    const home = await town(fresh, 1, { old: new MemoryDriver(), new: driver })
+    const [text] = await textsOf(home.dataSource)
+    await put(home, 'old', keyOf(text), 'parcel X')
+    expect(await move(home)).toMatchObject({ failures: [{ code: 'ERR_FILE_CHANGED' }] })
+    expect(calls.get('put')).toBeUndefined()
   })
 })
 
