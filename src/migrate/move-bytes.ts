@@ -167,7 +167,7 @@ async function whatIsWrong(
   const copy = await factsAt(disk, target, context)
   if (copy.size === facts.size && copy.sha256 === facts.sha256) return undefined
   if (isOurs) return damaged()
-  context.trace.isStranger()
+  context.trace.sawStranger()
   return stranger()
 }
 

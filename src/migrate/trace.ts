@@ -35,7 +35,7 @@ export class Trace {
   }
 
   /** Other bytes lie there than any copy of this file has. */
-  isStranger(): void {
+  sawStranger(): void {
     this.#begun = 0
     this.#found = 'other'
   }
