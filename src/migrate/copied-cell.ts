@@ -15,7 +15,8 @@ import {
   type Selection,
 } from './cell.js'
 import type { FreeLines } from './free-lines.js'
-import { nameOf, type TargetEntry, type TargetLines } from './target-lines.js'
+import { nameOf, type StagedLines, type TargetEntry, type TargetLines } from './target-lines.js'
+import type { LineAge, Trace } from './trace.js'
 
 /** One file of a cell, and where it goes. */
 export interface Passenger {
@@ -23,10 +24,12 @@ export interface Passenger {
   readonly index: number
   readonly file: StoredFile
   readonly target: FileAddress
+  /** Of its new place. */
+  readonly line: LineAge
 }
 
 /** Whether a file stays where it is: only its row's text becomes another. */
-export function stays({ file, target }: Passenger): boolean {
+export function stays({ file, target }: Pick<Passenger, 'file' | 'target'>): boolean {
   return file.backend === target.backend && file.key === target.key
 }
 
@@ -36,8 +39,14 @@ export interface BookedCell {
   readonly passengers: readonly Passenger[]
 }
 
+/** A cell whose files were under way, with what is known of their new places. */
+export interface TracedCell extends BookedCell {
+  /** In the order of its passengers. */
+  readonly traces: readonly Trace[]
+}
+
 /** A cell whose files are copied. */
-export interface CopiedCell extends BookedCell {
+export interface CopiedCell extends TracedCell {
   readonly newText: string
   readonly targets: readonly TargetEntry[]
 }
@@ -80,21 +89,21 @@ export async function book(
       failed.push({ cell, error })
     }
   }
-  const taken = await stage(runner, booked, context)
-  if (taken.size === 0) return { booked, failed }
-  const again = booked.map(({ cell, passengers }) => ({
-    cell,
-    passengers: passengers.map(passenger =>
-      taken.has(nameOfTarget(context, passenger)) ? elsewhere(passenger) : passenger,
-    ),
-  }))
-  await stage(runner, again, context)
-  return { booked: again, failed }
+  const { taken, older } = await stage(runner, booked, context)
+  if (taken.size === 0 && older.size === 0) return { booked, failed }
+  const placed = (passenger: Passenger): Passenger => {
+    const name = nameOfTarget(context, passenger)
+    if (taken.has(name)) return elsewhere(passenger)
+    return older.has(name) ? { ...passenger, line: 'older' } : passenger
+  }
+  const known = booked.map(({ cell, passengers }) => ({ cell, passengers: passengers.map(placed) }))
+  if (taken.size > 0) await stage(runner, known, context)
+  return { booked: known, failed }
 }
 
 /** What a cell becomes once its files lie at their new places. */
 export function copiedCell(
-  booked: BookedCell,
+  booked: TracedCell,
   moved: readonly StoredFileData[],
   { storage, column }: Pick<BookingContext, 'storage' | 'column'>,
 ): CopiedCell {
@@ -113,7 +122,8 @@ function passengersOf(
     assertLocatable(storage, file)
     if (!isToMove(file, selection)) return []
     const { disk, tenant, key, backend } = file
-    const passenger = { index, file, target: { disk, tenant, key, backend: selection.to ?? backend } }
+    const target = { disk, tenant, key, backend: selection.to ?? backend }
+    const passenger: Passenger = { index, file, target, line: 'new' }
     const name = nameOf(entryOf(storage, passenger.target))
     if (!named.has(name)) {
       named.add(name)
@@ -123,20 +133,20 @@ function passengersOf(
   })
 }
 
-/** @returns the names of lines that belong to others */
 async function stage(
   runner: QueryRunner,
   booked: readonly BookedCell[],
   { storage, lines, free, lease }: BookingContext,
-): Promise<Set<string>> {
+): Promise<StagedLines> {
   const passengers = booked.flatMap(each => each.passengers)
   const entriesOf = (some: readonly Passenger[]) =>
     some.map(({ file, target }) => ({ ...entryOf(storage, target), size: file.size || null }))
   const leaving = entriesOf(passengers.filter(passenger => !stays(passenger)))
-  const taken = new Set((await lines.stage(runner, leaving, lease)).keys())
+  const { taken: others, older } = await lines.stage(runner, leaving, lease)
+  const taken = new Set(others)
   const known = await lines.lock(runner, entriesOf(passengers.filter(stays)))
   for (const [name, line] of known) if (!free?.has(line, line)) taken.add(name)
-  return taken
+  return { taken, older }
 }
 
 function nameOfTarget({ storage }: BookingContext, { target }: Passenger): string {

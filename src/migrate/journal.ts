@@ -54,20 +54,20 @@ export class Journal {
     this.#table = quotedTable(dataSource.driver, JOURNAL_TABLE)
   }
 
-  /** Which of these rows somebody is working on, was working on when it died, or has moved; whatever the target. */
+  /** Which of these rows somebody is working on just now, or has moved, whatever the target. */
   async standing(
     runner: QueryRunner,
     rowIds: readonly string[],
-  ): Promise<Record<'moving' | 'abandoned' | 'moved', ReadonlySet<string>>> {
-    const found = { moving: new Set<string>(), abandoned: new Set<string>(), moved: new Set<string>() }
+  ): Promise<Record<'moving' | 'moved', ReadonlySet<string>>> {
+    const found = { moving: new Set<string>(), moved: new Set<string>() }
     if (rowIds.length === 0) return found
     const { rows } = await this.#run(
       runner,
       p =>
-        `SELECT row_id, CASE WHEN state = 'moved' THEN 'moved' WHEN lease_until >= ${this.#dialect.now} THEN 'moving' ELSE 'abandoned' END AS standing
-FROM ${this.#table} WHERE ${this.#cells(p)} AND row_id ${p.oneOf(rowIds)} AND state IN ('moved', 'moving')`,
+        `SELECT row_id, state FROM ${this.#table} WHERE ${this.#cells(p)} AND row_id ${p.oneOf(rowIds)} AND (state = 'moved' OR state = 'moving' AND lease_until >= ${this.#dialect.now})`,
     )
-    for (const row of rows) found[String(row.standing) as keyof typeof found].add(String(row.row_id))
+    // MariaDB gives states as bytes.
+    for (const row of rows) found[String(row.state) === 'moved' ? 'moved' : 'moving'].add(String(row.row_id))
     return found
   }
 

@@ -8,26 +8,25 @@ import type { Storage } from '../core/storage.js'
 import type { FileAddress, StoredFile, StoredFileData } from '../core/stored-file.js'
 import { SNIFF_BYTES, sniffType } from '../upload/sniff.js'
 import { storedHeaders } from '../upload/stored-headers.js'
-import type { Verify } from './options.js'
-import type { RateLimit } from './rate-limit.js'
-import { type Facts, Tap, TappedBody } from './tap.js'
+import { differenceOf, factsAt, knows } from './facts.js'
+import { findAtTarget } from './find-at-target.js'
+import { type Facts, type ReadContext, Tap, TappedBody } from './tap.js'
+import type { Trace } from './trace.js'
 
 /** Bytes; smaller files are in memory as a whole while they move. */
 const SMALL = 1024 * 1024
 
 /** How files are copied. */
-export interface MoveContext {
+export interface MoveContext extends ReadContext {
   readonly storage: Storage
-  readonly verify: Verify
-  readonly rate: RateLimit
-  readonly signal: AbortSignal | undefined
-  /** Called before anything is written: until then what lies at the new place is not ours. */
-  readonly begin: () => void
+  /** Of the file that is moved: told before anything is written. */
+  readonly trace: Trace
 }
 
 /**
  * Copies the bytes of one file to another place, create-only, and compares what passes by with what the row says. A
- * file whose row says nothing (an old path) gets size, type and checksum from its bytes.
+ * file whose row says nothing (an old path) gets size, type and checksum from its bytes. Where the old place has not the
+ * bytes that the row tells of, and the new one has, they are taken from there.
  *
  * @returns what the row is to say of the file at its new place
  * @throws ERR_FILE_NOT_FOUND, ERR_FILE_CHANGED for bytes that are not those of the row, ERR_FILE_EXISTS where other
@@ -38,7 +37,26 @@ export async function moveBytes(
   target: FileAddress,
   context: MoveContext,
 ): Promise<StoredFileData> {
-  const { signal, storage } = context
+  try {
+    return await copyBytes(file, target, context)
+  } catch (error) {
+    if (!isOfSource(error)) throw error
+    const there = await findAtTarget(file, target, context)
+    if (there === undefined) throw error
+    return there
+  }
+}
+
+function isOfSource(error: unknown): boolean {
+  return StorageError.is(error, 'ERR_FILE_NOT_FOUND') || StorageError.is(error, 'ERR_FILE_CHANGED')
+}
+
+async function copyBytes(
+  file: StoredFile,
+  target: FileAddress,
+  context: MoveContext,
+): Promise<StoredFileData> {
+  const { signal, storage, trace } = context
   const disk = storage.disk(file.disk)
   const { body, info } = await disk.get(file, { signal })
   try {
@@ -48,12 +66,16 @@ export async function moveBytes(
     const source = info.size <= SMALL ? await whole(body, info.size, context) : body
     const type = isKnown ? file.type : await typeOf(disk, file, source, context)
     const { sent, factsOfSent } = tapped(source, context)
+    // What is in memory is compared before it is sent, so that no copy with other bytes is ever made of it.
+    const wrongAtHand = isKnown && !(sent instanceof Readable) ? differenceOf(file, factsOfSent()) : undefined
+    if (wrongAtHand !== undefined) throw changed(wrongAtHand)
     const headers = { ...kept(info), ...storedHeaders(disk, type, file.name) }
-    context.begin()
+    trace.begin()
     const stored = await putNew(disk, target, sent, {
       ...headers,
       ...{ contentType: type, size: info.size, signal },
     })
+    if (stored === undefined) trace.refused()
     // What lies there already may be what an earlier try left.
     const facts = stored === undefined ? await factsAt(disk, file, context) : factsOfSent()
     const wrong = await whatIsWrong({ file, target, facts, isOurs: stored !== undefined }, disk, context)
@@ -71,11 +93,6 @@ export async function moveBytes(
   } finally {
     body.destroy()
   }
-}
-
-/** Whether the row tells of the bytes; the path of an old column does not. */
-function knows({ sha256, size }: StoredFile): boolean {
-  return sha256 !== null || size > 0
 }
 
 /** What the object was answered with at its old place. */
@@ -150,14 +167,6 @@ function tapped(
   return { sent: source, factsOfSent: () => ({ size: source.length, sha256 }) }
 }
 
-async function factsAt(disk: Disk, address: FileAddress, context: MoveContext): Promise<Facts> {
-  const { body } = await disk.get(address, { signal: context.signal })
-  // Two objects are compared by their bytes, however little is asked of a copy.
-  const tap = new Tap({ ...context, verify: 'sha256' })
-  await tap.drain(body)
-  return tap.facts()
-}
-
 /** Why a copy must not be what the row points to; undefined where all is well. */
 async function whatIsWrong(
   { file, target, facts, isOurs }: { file: StoredFile; target: FileAddress; facts: Facts; isOurs: boolean },
@@ -169,7 +178,9 @@ async function whatIsWrong(
   if (isOurs && context.verify !== 'read-back') return undefined
   const copy = await factsAt(disk, target, context)
   if (copy.size === facts.size && copy.sha256 === facts.sha256) return undefined
-  return isOurs ? damaged() : stranger()
+  if (isOurs) return damaged()
+  context.trace.sawStranger()
+  return stranger()
 }
 
 function stranger(): StorageError {
@@ -181,17 +192,6 @@ function stranger(): StorageError {
 
 function damaged(): StorageError {
   return new StorageError('ERR_BACKEND', 'The copy holds other bytes than were sent to it.')
-}
-
-/** What of the bytes is not as the row tells; where the file is kept encoded, its bytes are others. */
-function differenceOf(file: StoredFile, { size, sha256 }: Facts): string | undefined {
-  const expected = file.storedSize ?? file.size
-  const isEncoded = file.encoding !== undefined
-  if (size !== expected && (!isEncoded || file.storedSize !== undefined))
-    return `${size} bytes lie there instead of ${expected}`
-  if (sha256 !== null && file.sha256 !== null && !isEncoded && sha256 !== file.sha256)
-    return 'their checksum differs'
-  return undefined
 }
 
 function changed(what: string): StorageError {

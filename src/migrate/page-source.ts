@@ -63,13 +63,11 @@ async function free(
   { journal, table }: PageContext,
   cells: readonly Cell[],
 ): Promise<readonly Cell[]> {
-  const { moving, abandoned, moved } = await journal.standing(
+  const { moving, moved } = await journal.standing(
     runner,
     cells.map(({ rowId }) => rowId),
   )
-  const others = cells
-    .filter(({ rowId }) => !moving.has(rowId))
-    .map(cell => ({ ...cell, attempts: abandoned.has(cell.rowId) ? 1 : 0 }))
+  const others = cells.filter(({ rowId }) => !moving.has(rowId))
   const doubtful = others.filter(({ rowId }) => moved.has(rowId)).map(({ id }) => id)
   if (doubtful.length === 0) return others
   const rows = table.readAll((await execute(runner, table.some(doubtful))).rows)

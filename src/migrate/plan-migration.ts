@@ -107,7 +107,13 @@ async function planColumn<E extends ObjectLiteral>(
     }
     for await (const { row, source, target } of comparePlaces(storage, sorted, options.to, options.signal)) {
       const isOther = (object: { size: number }) => row.size !== null && object.size !== row.size
-      if (source === undefined) fail(row.id, 'ERR_FILE_NOT_FOUND', `No object lies at ${row.objectKey}.`)
+      // Then it does not matter what lies at the old place.
+      if (target !== undefined && row.sha256 !== null && !isOther(target)) {
+        plan.files++
+        plan.bytes += target.size
+        plan.copied++
+      } else if (source === undefined)
+        fail(row.id, 'ERR_FILE_NOT_FOUND', `No object lies at ${row.objectKey}.`)
       else if (isOther(source))
         fail(row.id, 'ERR_FILE_CHANGED', `${source.size} bytes lie there instead of ${row.size}.`)
       else if (target !== undefined && target.size !== source.size)

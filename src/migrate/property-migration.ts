@@ -1,24 +1,20 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ObjectLiteral } from 'typeorm'
-import { StorageError } from '../core/errors.js'
 import { publish } from '../core/events.js'
-import type { StageEntry } from '../core/ledger.js'
 import { execute } from '../typeorm/execute.js'
-import { adoptBytes } from './adopt-bytes.js'
 import { entryOf } from './cell.js'
+import { CellCopier, type UncopiedCell } from './cell-copier.js'
 import type { Circuit } from './circuit.js'
-import { type BookedCell, book, type CopiedCell, copiedCell, type FailedCell, stays } from './copied-cell.js'
+import { type BookedCell, book, type CopiedCell, type FailedCell, stays } from './copied-cell.js'
 import { SharedCursor, walkOf } from './cursor.js'
 import { rowIdOf } from './journal.js'
+import { linesLeft } from './lines-left.js'
 import type { OneColumn } from './one-column.js'
 import type { RunOptions } from './options.js'
 import { type PageContext, type TakenPage, takeAbandoned, takePage } from './page-source.js'
 import type { Tally } from './progress.js'
-import { RateLimit } from './rate-limit.js'
 import { locked, stale } from './row-errors.js'
-import { Semaphore } from './semaphore.js'
-import { ServerCopies } from './server-copies.js'
 import { type SwitchResult, switchRows } from './switch-rows.js'
 import { wrongTenants } from './wrong-tenants.js'
 
@@ -43,9 +39,7 @@ export class PropertyMigration<E extends ObjectLiteral> {
   readonly #circuit: Circuit
   readonly #worker = randomUUID()
   readonly #cursor: SharedCursor
-  readonly #slots: Semaphore
-  readonly #rate: RateLimit
-  readonly #copies = new ServerCopies()
+  readonly #copier: CellCopier<E>
   readonly #underWay = new Set<BookedCell>()
 
   constructor(of: OneColumn, options: RunOptions<E>, tally: Tally, circuit: Circuit) {
@@ -55,8 +49,7 @@ export class PropertyMigration<E extends ObjectLiteral> {
     this.#tally = tally
     this.#circuit = circuit
     this.#cursor = new SharedCursor(dataSource, sql.dialect, of.scope, walkOf(of, options))
-    this.#slots = new Semaphore(options.concurrency)
-    this.#rate = new RateLimit(options.rate)
+    this.#copier = new CellCopier(of, options, tally, circuit)
   }
 
   /** Until nothing is left to move, the signal aborts, or the circuit opens. */
@@ -124,12 +117,10 @@ export class PropertyMigration<E extends ObjectLiteral> {
     })
     for (const cell of booked) this.#underWay.add(cell)
     try {
-      const copies = await Promise.all(booked.map(cell => this.#copy(cell)))
+      const copies = await Promise.all(booked.map(cell => this.#copier.copy(cell)))
       await this.#switch(copies.filter(copy => 'newText' in copy))
-      const uncopied = copies.filter(copy => 'untouched' in copy)
-      await this.#forget(uncopied.flatMap(({ untouched }) => untouched))
-      const broken = uncopied.filter(({ error }) => error !== undefined)
-      await this.#fail([...wrong.values(), ...failed, ...(await this.#unchanged(broken))])
+      const broken = await this.#unchanged(copies.filter(copy => 'error' in copy))
+      await this.#fail([...wrong.values(), ...failed, ...broken])
     } finally {
       for (const cell of booked) this.#underWay.delete(cell)
     }
@@ -137,61 +128,10 @@ export class PropertyMigration<E extends ObjectLiteral> {
     this.#options.onProgress?.(this.#tally.snapshot())
   }
 
-  async #copy(booked: BookedCell): Promise<CopiedCell | UncopiedCell> {
-    const { storage, column } = this.#of
-    const { to, verify, signal } = this.#options
-    const { rules } = column.transformer.settings
-    const { cell, passengers } = booked
-    const moved = []
-    for (const [index, passenger] of passengers.entries()) {
-      const { file, target } = passenger
-      let begun = 0
-      const begin = () => {
-        begun = 1
-      }
-      const context = { storage, verify, signal, begin, rate: this.#rate }
-      const uncopied = (error?: unknown): UncopiedCell => {
-        const isStranger = StorageError.is(error, 'ERR_FILE_EXISTS')
-        // Where an earlier runner had the cell, what lies there may be the copy that it made.
-        const rest = isStranger
-          ? passengers.slice(index)
-          : cell.attempts > 0
-            ? []
-            : passengers.slice(index + begun)
-        const untouched = rest.filter(each => !stays(each)).map(each => entryOf(storage, each.target))
-        return { cell, error: this.#isAborted() ? undefined : error, untouched }
-      }
-      try {
-        const work = () =>
-          to === undefined ? adoptBytes(passenger, rules, context) : this.#copies.move(file, target, context)
-        const data = await this.#slots.run(() => this.#move(work))
-        if (data === undefined) return uncopied()
-        this.#tally.bytes += data.size
-        moved.push(data)
-      } catch (error) {
-        return uncopied(error)
-      }
-    }
-    return copiedCell(booked, moved, { storage, column })
-  }
-
-  /** @returns undefined where the migration has ended */
-  async #move<T>(move: () => Promise<T>): Promise<T | undefined> {
-    if (this.#isOver()) return undefined
-    try {
-      const moved = await move()
-      this.#circuit.succeeded()
-      return moved
-    } catch (error) {
-      if (!this.#isAborted()) this.#circuit.failed(error)
-      throw error
-    }
-  }
-
   async #switch(copied: readonly CopiedCell[]): Promise<void> {
-    const { transactions, storage, table, journal, lines, rowLocks } = this.#of
+    const { transactions, storage, table, column, journal, lines, rowLocks } = this.#of
     const { free } = this.#options
-    const context = { storage, table, journal, lines, free, rowLocks, worker: this.#worker }
+    const context = { storage, table, column, journal, lines, free, rowLocks, worker: this.#worker }
     let left = copied
     for (let attempt = 1; left.length > 0; attempt++) {
       const now = left
@@ -204,31 +144,46 @@ export class PropertyMigration<E extends ObjectLiteral> {
       await this.#fail(hopeless.map(({ cell }) => ({ cell, error: stale() })))
       left = result.busy
       if (left.length === 0) return
-      if (attempt === BUSY_TRIES) return this.#fail(left.map(({ cell }) => ({ cell, error: locked() })))
+      if (attempt === BUSY_TRIES) break
       await sleep(LOOK_AGAIN, undefined, { signal: this.#options.signal }).catch(() => {})
-      if (this.#isAborted()) return // the next run takes them up
+      if (this.#isAborted()) break
     }
+    await this.#leave(left)
   }
 
-  /** What lies at a new place that nothing was written to may be somebody's, and no lease may end it. */
-  async #forget(untouched: readonly StageEntry[]): Promise<void> {
-    if (untouched.length === 0) return
+  /** Rows whose locks others hold. */
+  async #leave(busy: readonly CopiedCell[]): Promise<void> {
+    if (busy.length === 0) return
     const { transactions, lines } = this.#of
-    await transactions.run(runner => lines.forget(runner, untouched))
+    const isOver = this.#isAborted()
+    const left = busy.map(copy => linesLeft(copy, isOver ? null : copy.cell.text, this.#of))
+    const strangers = left.flatMap(each => each.strangers)
+    await transactions.run(runner => lines.forget(runner, strangers))
+    // Where the run was ended, the next one takes them up.
+    if (!isOver) await this.#fail(busy.map(({ cell }) => ({ cell, error: locked() })))
   }
 
-  /** Those whose rows still hold what could not be copied; the files of the others are deleted as we look. */
-  async #unchanged(failed: readonly FailedCell[]): Promise<readonly FailedCell[]> {
-    if (failed.length === 0) return []
-    const { transactions, journal, table } = this.#of
+  /**
+   * Forgets the lines over what is not ours: no lease may end it. Of those that failed, reports the ones whose rows still
+   * hold what could not be copied; the files of the others are deleted as we look.
+   */
+  async #unchanged(uncopied: readonly UncopiedCell[]): Promise<readonly FailedCell[]> {
+    if (uncopied.length === 0) return []
+    const { transactions, journal, table, lines } = this.#of
+    const failed = uncopied.filter(({ error }) => error !== undefined)
     const changed = await transactions.run(async runner => {
       const ids = failed.map(({ cell }) => cell.id)
-      const rows = table.readAll((await execute(runner, table.some(ids))).rows)
+      const rows = ids.length === 0 ? [] : table.readAll((await execute(runner, table.some(ids))).rows)
       const texts = new Map(rows.map(({ id, texts: [text] }) => [rowIdOf(id), text]))
       const gone = failed.filter(({ cell }) => texts.get(cell.rowId) !== cell.text)
       const ended = gone.map(({ cell }) => ({ rowId: cell.rowId }))
       await journal.end(runner, 'skipped', ended)
-      return new Set(gone)
+      const left = uncopied.map(each => linesLeft(each, texts.get(each.cell.rowId) ?? null, this.#of))
+      await lines.forget(
+        runner,
+        left.flatMap(({ strangers }) => strangers),
+      )
+      return new Set<FailedCell>(gone)
     })
     this.#tally.skipped += changed.size
     return failed.filter(each => !changed.has(each))
@@ -284,10 +239,4 @@ export class PropertyMigration<E extends ObjectLiteral> {
   #mine(): Pick<PageContext, 'worker' | 'lease'> {
     return { worker: this.#worker, lease: LEASE }
   }
-}
-
-/** A cell that was not copied to its end. Where the migration has ended there is no error: the next run takes it up. */
-interface UncopiedCell extends FailedCell {
-  /** The lines of its new places that nothing was written to. */
-  readonly untouched: readonly StageEntry[]
 }

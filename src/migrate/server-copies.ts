@@ -84,14 +84,21 @@ async function copyOnServer(
   disk: Disk,
   { file, info }: { file: StoredFile; info: ObjectInfo },
   target: FileAddress,
-  { verify, rate, signal, begin }: MoveContext,
+  { verify, rate, signal, trace }: MoveContext,
 ): Promise<CopiedObject | undefined> {
   // Bytes that are read afterwards count then.
   if (verify === 'size') await rate.take(info.size, signal)
   const { contentDisposition, cacheControl, size } = info
   const headers = { contentDisposition, cacheControl, ...storedHeaders(disk, file.type, file.name) }
-  begin()
-  return disk.copyFrom(file, target, { ...headers, contentType: file.type, size, signal })
+  trace.begin()
+  try {
+    const copied = await disk.copyFrom(file, target, { ...headers, contentType: file.type, size, signal })
+    if (copied === undefined) trace.refused()
+    return copied
+  } catch (error) {
+    if (StorageError.is(error, 'ERR_FILE_EXISTS')) trace.refused()
+    throw error
+  }
 }
 
 /** Whether the copy is what the row tells of: by its length alone, or read to its end. */

@@ -2,11 +2,13 @@ import type { QueryRunner } from 'typeorm'
 import type { StageEntry } from '../core/ledger.js'
 import type { Storage } from '../core/storage.js'
 import { execute } from '../typeorm/execute.js'
+import type { FileColumnMetadata } from '../typeorm/file-metadata.js'
 import type { FileTable } from '../typeorm/file-table.js'
 import { entryOf } from './cell.js'
 import { type CopiedCell, type Passenger, stays } from './copied-cell.js'
 import type { FreeLines } from './free-lines.js'
 import type { Journal } from './journal.js'
+import { linesLeft } from './lines-left.js'
 import { BUSY, lockRows } from './lock-rows.js'
 import { type LockedLine, nameOf, type TargetEntry, type TargetLines } from './target-lines.js'
 
@@ -14,6 +16,7 @@ import { type LockedLine, nameOf, type TargetEntry, type TargetLines } from './t
 export interface SwitchContext {
   readonly storage: Storage
   readonly table: FileTable
+  readonly column: FileColumnMetadata
   readonly journal: Journal
   readonly lines: TargetLines
   /** For files that stay where they are. */
@@ -72,7 +75,21 @@ export async function switchRows(
     stale: owned.filter(copy => here(copy) === copy.cell.text && !ready(copy)),
   }
   await write(runner, result.moved, context)
-  await lines.giveUp(runner, result.skipped.flatMap(leaving))
+  const textOf = (copy: CopiedCell) => {
+    const text = here(copy)
+    return typeof text === 'string' ? text : null
+  }
+  const left = result.skipped.map(copy => linesLeft(copy, textOf(copy), context))
+  // A cell that is tried again has its lines again then, and nobody looks into its row before.
+  const again = result.stale.map(copy => linesLeft(copy, null, context))
+  await lines.giveUp(
+    runner,
+    left.flatMap(({ copies }) => copies),
+  )
+  await lines.forget(
+    runner,
+    [...left, ...again].flatMap(({ strangers }) => strangers),
+  )
   await journal.end(
     runner,
     'skipped',

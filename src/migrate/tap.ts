@@ -10,8 +10,8 @@ export interface Facts {
   readonly sha256: string | null
 }
 
-/** How bytes may pass. */
-interface TapRules {
+/** How bytes are read. */
+export interface ReadContext {
   readonly verify: Verify
   readonly rate: RateLimit
   readonly signal: AbortSignal | undefined
@@ -19,12 +19,12 @@ interface TapRules {
 
 /** Counts and hashes bytes on their way. */
 export class Tap {
-  readonly #rules: TapRules
+  readonly #context: ReadContext
   readonly #hash = createHash('sha256')
   #size = 0
 
-  constructor(rules: TapRules) {
-    this.#rules = rules
+  constructor(context: ReadContext) {
+    this.#context = context
   }
 
   through(source: Readable): Readable {
@@ -39,7 +39,7 @@ export class Tap {
 
   /** Bytes on their way: waits until they may go on. */
   async pass(bytes: Uint8Array): Promise<void> {
-    await this.#rules.rate.take(bytes.length, this.#rules.signal)
+    await this.#context.rate.take(bytes.length, this.#context.signal)
     this.#add(bytes)
   }
 
@@ -48,13 +48,13 @@ export class Tap {
   }
 
   facts(): Facts {
-    const { verify } = this.#rules
+    const { verify } = this.#context
     return { size: this.#size, sha256: verify === 'size' ? null : this.#hash.digest('hex') }
   }
 
   #add(bytes: Uint8Array): void {
     this.#size += bytes.length
-    if (this.#rules.verify !== 'size') this.#hash.update(bytes)
+    if (this.#context.verify !== 'size') this.#hash.update(bytes)
   }
 }
 

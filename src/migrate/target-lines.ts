@@ -16,6 +16,9 @@ import type { Fate } from '../typeorm/work.js'
 // Lines in one statement; databases and their planners take far more.
 const CHUNK = 200
 
+/** What is read of a line. */
+const LINE = 'backend, object_key, state, created_at, updated_at'
+
 /** A line of the ledger for an object that a move is about to make, or has made. */
 export interface TargetEntry extends StageEntry {
   /** In bytes; null where only the bytes know. */
@@ -25,8 +28,17 @@ export interface TargetEntry extends StageEntry {
 /** How a line is, locked until the end of the transaction. */
 export interface LockedLine extends LineKey {
   readonly state: string
-  /** In milliseconds since 1970, by the database's clock. */
+  /** In milliseconds since 1970, by the database's clock, as the next one. */
+  readonly createdAt: number
   readonly updatedAt: number
+}
+
+/** What became of lines that were to be written, by their names. */
+export interface StagedLines {
+  /** Not free: they belong to a row, or their object is being deleted. */
+  readonly taken: ReadonlySet<string>
+  /** Left by an earlier try, which may have made its object. */
+  readonly older: ReadonlySet<string>
 }
 
 /** The name of a line, for maps. */
@@ -48,22 +60,20 @@ export class TargetLines {
    * lease must not end it, for somebody may need the object still.
    *
    * @param lease in milliseconds
-   * @returns the lines that are not free: they belong to a row, or their object is being deleted
    */
-  async stage(
-    runner: QueryRunner,
-    entries: readonly TargetEntry[],
-    lease: number,
-  ): Promise<Map<string, string>> {
-    const taken = new Map<string, string>()
+  async stage(runner: QueryRunner, entries: readonly TargetEntry[], lease: number): Promise<StagedLines> {
+    const taken = new Set<string>()
+    const older = new Set<string>()
     for (const some of chunks(entries, CHUNK)) {
       const { rows } = await execute(runner, this.#stage(some, lease))
-      const staged = new Set(rows.map(row => nameOf(keyOf(row))))
+      const staged = new Map(rows.map(lineOf).map(line => [nameOf(line), line]))
       const unknown = some.filter(entry => !staged.has(nameOf(entry)))
-      for (const [name, state] of await this.states(runner, unknown))
-        if (state !== 'pending' && state !== 'kept') taken.set(name, state)
+      for (const [name, line] of [...staged, ...(await this.lock(runner, unknown))]) {
+        if (line.state !== 'pending' && line.state !== 'kept') taken.add(name)
+        else if (line.createdAt !== line.updatedAt) older.add(name)
+      }
     }
-    return taken
+    return { taken, older }
   }
 
   /** The states of lines, locked until the end of the transaction. */
@@ -79,13 +89,10 @@ export class TargetLines {
       const { table, dialect } = this.#sql
       const statement = this.#sql.build(
         p =>
-          `SELECT backend, object_key, state, updated_at FROM ${table} WHERE ${whereKeys(some, p)} ORDER BY backend, object_key${dialect.ownPool ? ' FOR UPDATE' : ''}`,
+          `SELECT ${LINE} FROM ${table} WHERE ${whereKeys(some, p)} ORDER BY backend, object_key${dialect.ownPool ? ' FOR UPDATE' : ''}`,
       )
       const { rows } = await execute(runner, statement)
-      for (const row of rows) {
-        const key = keyOf(row)
-        lines.set(nameOf(key), { ...key, state: String(row.state), updatedAt: Number(row.updated_at) })
-      }
+      for (const line of rows.map(lineOf)) lines.set(nameOf(line), line)
     }
     return lines
   }
@@ -175,7 +182,8 @@ VALUES ${lines.join(', ')}${end}`
 
   #stage(entries: readonly TargetEntry[], lease: number): Statement {
     const { table, dialect } = this.#sql
-    const { now, onDuplicate, family } = dialect
+    // One moment for a statement: a line whose two times are the same was not there before.
+    const { nowOfStatement: now, onDuplicate, family } = dialect
     return this.#sql.build(p => {
       const lines = p.lines(
         { backend: 'text', objectKey: 'text', disk: 'text', tenant: 'text', size: 'bigint' },
@@ -187,10 +195,13 @@ VALUES ${lines.join(', ')}${end}`
 ${lines}
 ${onDuplicate}`
       // PostgreSQL tells which lines it wrote; the states of the others are asked for.
-      const told = family === 'postgres' ? ' RETURNING backend, object_key' : ''
+      const told = family === 'postgres' ? ` RETURNING ${LINE}` : ''
       if (family !== 'mysql')
         return `${insert} state = 'pending', expires_at = excluded.expires_at, attempts = 0, error = NULL, updated_at = ${now} WHERE ${table}.state = 'pending'${told}`
-      return `${insert} expires_at = IF(state = 'pending', VALUES(expires_at), expires_at)`
+      const [until, at] = ['expires_at', 'updated_at'].map(
+        column => `${column} = IF(state = 'pending', VALUES(${column}), ${column})`,
+      )
+      return `${insert} ${until}, ${at}`
     })
   }
 
@@ -203,8 +214,11 @@ ${onDuplicate}`
   }
 }
 
-function keyOf(row: Record<string, unknown>): LineKey {
-  return { backend: String(row.backend), objectKey: String(row.object_key) }
+function lineOf(row: Record<string, unknown>): LockedLine {
+  return {
+    ...{ backend: String(row.backend), objectKey: String(row.object_key), state: String(row.state) },
+    ...{ createdAt: Number(row.created_at), updatedAt: Number(row.updated_at) },
+  }
 }
 
 /** What the lines of one backend get to know of their objects' sizes. */

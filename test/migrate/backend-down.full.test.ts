@@ -5,6 +5,7 @@ import { migrateFiles } from '../../src/migrate/index.js'
 import { type FaultyProxy, startFaultyProxy, swallow } from '../support/faulty-proxy.js'
 import { describeWithPostgres, freshDatabase } from '../support/postgres.js'
 import { createBucket, describeWithS3, listAllKeys, s3Connection } from '../support/s3.js'
+import { keyOf } from './earlier-runner.js'
 import { newFolder } from './places.js'
 import { fill, linesOf, Parcel, readText, textsOf, town } from './town.js'
 
@@ -90,8 +91,10 @@ describeWithPostgres('a move', () => {
 
   it('reports a row that somebody holds locked all the time, moves the others, and that one later', async () => {
     const fresh = async () => ({ type: 'postgres', url: (await freshDatabase()).url }) as const
-    const { dataSource } = await town(fresh, 5)
+    const { dataSource, backends } = await town(fresh, 5)
     const [, text] = await textsOf(dataSource)
+    // Somebody else has copied that one already.
+    await backends.new.put(keyOf(text), Buffer.from('parcel 1'), { contentType: 'text/plain' })
     const runner = dataSource.createQueryRunner()
     await runner.startTransaction()
     await runner.query('SELECT * FROM parcel WHERE id = 2 FOR UPDATE')
@@ -101,6 +104,7 @@ describeWithPostgres('a move', () => {
     await runner.rollbackTransaction()
     await runner.release()
     expect((await textsOf(dataSource))[1]).toBe(text)
+    expect(await linesOf(dataSource)).toEqual({ 'new attached': 4, 'old attached': 1, 'old kept': 4 })
     expect(await move()).toMatchObject({ moved: 1, failed: 0 })
     expect(await linesOf(dataSource)).toEqual({ 'new attached': 5, 'old kept': 5 })
   }, 60_000)

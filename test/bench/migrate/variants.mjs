@@ -44,10 +44,12 @@ async function copyPhase(context) {
   const { runAsSystem } = await import('../../../dist/core/index.js')
   const { moveBytes } = await import('../../../dist/migrate/move-bytes.js')
   const { RateLimit } = await import('../../../dist/migrate/rate-limit.js')
+  const { Trace } = await import('../../../dist/migrate/trace.js')
   const storage = await storageOf(context)
   const rate = new RateLimit(Number.POSITIVE_INFINITY)
   const files = filesOf(context)
-  const move = file => moveBytes(file, { ...file, backend: 's3' }, { storage, rate, verify, begin: () => {} })
+  const move = file =>
+    moveBytes(file, { ...file, backend: 's3' }, { storage, rate, verify, trace: new Trace('new') })
   return {
     run: () => runAsSystem('benchmark', () => atOnce(concurrency, files, move)),
     close: () => storage.close(),
