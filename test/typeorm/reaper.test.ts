@@ -138,6 +138,21 @@ describeOnDatabases('the reaper', fresh => {
     for (const { keys } of ended) expect(keys).toEqual([ENTRY.objectKey])
   })
 
+  it.each([
+    ['looks for the upload in parts of a large file whose move was killed', 5 * 1024 * 1024, 1],
+    ['looks for none of a file that is too small for parts', 5 * 1024 * 1024 - 1, 0],
+  ])('%s', async (_, size, listings) => {
+    const spy = new SpyDriver()
+    const home = await house(fresh, [Order], { storage: storageOf(spy) })
+    const staged = await home.storage.ledgers.of('acme').stage({ ...ENTRY, backend: 'spy' })
+    staged.leave()
+    // Of a file that moves, the size is known before its first byte.
+    await home.dataSource.query(`UPDATE file_ledger SET size = ${size}`)
+    await passTime(home.dataSource)
+    await reapOnce(home.storage)
+    expect(spy.calls.filter(({ method }) => method === 'listUploads')).toHaveLength(listings)
+  })
+
   it('tries again later what could not be deleted, and says why', async () => {
     const memory = new MemoryDriver()
     const fault = { kind: 'error', code: 'ERR_BACKEND_DENIED' } as const

@@ -16,7 +16,7 @@ export async function endUploads(
   failures: Failures,
 ): Promise<void> {
   if (driver.abortUpload === undefined) return
-  const incomplete = lines.filter(({ isComplete }) => !isComplete)
+  const incomplete = lines.filter(({ mayBeInParts }) => mayBeInParts)
   const known = incomplete.flatMap(line => (line.uploadId === undefined ? [] : [{ line, id: line.uploadId }]))
   const unknown = incomplete.filter(({ uploadId }) => uploadId === undefined)
   const found = await findUploads(driver, unknown, options, failures)

@@ -9,8 +9,8 @@ import { DUE_STATES, type DueState, type FailedTry, type ReapStatements } from '
 export interface TakenLine extends LineKey {
   readonly disk: string
   readonly state: LedgerState
-  /** Whether the upload was confirmed: all of the object is there, and no upload in parts is open. */
-  readonly isComplete: boolean
+  /** Whether an upload in parts may be open to its key: nobody said that all of it is there. */
+  readonly mayBeInParts: boolean
   readonly uploadId: string | undefined
   /** How often its object could not be deleted. */
   readonly attempts: number
@@ -21,6 +21,9 @@ export interface TakenLine extends LineKey {
  * one may be dead.
  */
 export const HOLD = 600_000
+
+/** No part but the last may be smaller ("Multipart upload limits", Amazon S3 User Guide), so no smaller file has parts. */
+const SMALLEST_PART = 5 * 1024 * 1024
 
 // Lines in one statement; databases and their planners take far more.
 const CHUNK = 200
@@ -93,17 +96,21 @@ export class TakenLines {
   }
 }
 
+/** No row ever had the object. Of a file that moves, the size is known before its first byte: it proves nothing. */
+const OF_NO_ROW: ReadonlySet<LedgerState> = new Set(['expired', 'reaped'])
+
 function keyOf(row: Record<string, unknown>): LineKey {
   // MariaDB gives keys as bytes.
   return { backend: String(row.backend), objectKey: String(row.object_key) }
 }
 
 function lineOf(row: Record<string, unknown>): TakenLine {
+  const state = String(row.state) as LedgerState
   return {
     ...keyOf(row),
     disk: String(row.disk),
-    state: String(row.state) as LedgerState,
-    isComplete: row.size !== null,
+    state,
+    mayBeInParts: row.size === null || (OF_NO_ROW.has(state) && Number(row.size) >= SMALLEST_PART),
     uploadId: row.upload_id === null ? undefined : String(row.upload_id),
     attempts: Number(row.attempts),
   }

@@ -63,7 +63,9 @@ function suite(fresh: () => Promise<DataSourceOptions>): void {
       }
       const end = await audit(plain, root)
       print(database.type, undefined, end)
-      expect(end).toMatchObject({ dangling: [], orphans: [], shared: [] })
+      const lines = await library.query("SELECT * FROM file_ledger WHERE state <> 'attached'")
+      const about = JSON.stringify({ orphans: await linesOf(library, end.orphans), lines })
+      expect(end, about).toMatchObject({ dangling: [], orphans: [], shared: [] })
       expect(end.rows).toBeGreaterThan(0)
       expect((await reconcile({ dataSource: library, grace: 0, check: 'bytes' })).findings).toEqual([])
       expect(await library.query("SELECT state FROM file_ledger WHERE state <> 'attached'")).toEqual([])
@@ -107,6 +109,12 @@ function suite(fresh: () => Promise<DataSourceOptions>): void {
     },
     5 * MINUTES,
   )
+}
+
+/** What the ledger says of objects, for whoever looks for the reason. */
+async function linesOf(dataSource: DataSource, keys: readonly string[]): Promise<unknown[]> {
+  const lines: { object_key: string }[] = await dataSource.query('SELECT * FROM file_ledger')
+  return keys.map(key => lines.find(line => line.object_key.endsWith(key)) ?? `no line of ${key}`)
 }
 
 function connect(options: DataSourceOptions): Promise<DataSource> {
