@@ -2,7 +2,7 @@ import type { QueryRunner } from 'typeorm'
 import { StorageError } from '../core/errors.js'
 import type { StoredFile } from '../core/stored-file.js'
 import type { Claims } from './claims.js'
-import { type ConflictRow, type Insertion, readConflictRows } from './conflict-rows.js'
+import { type ConflictRow, hasKey, type Insertion, readConflictRows } from './conflict-rows.js'
 import { isDeadlock } from './database-errors.js'
 import type { Dialect } from './dialect.js'
 import { fateOf } from './fate.js'
@@ -76,7 +76,8 @@ export class ConflictInserts {
     const after = await readConflictRows(runner, insertions, lock)
     for (const [id, { wasMet }] of after) if (wasMet && !before.has(id)) throw RACED
     await this.#claims.release(runner, lostFiles(before, after))
-    await this.#giveUnwrittenBack(runner, insertions, claimed, after)
+    const known = await this.#giveUnwrittenBack(runner, insertions, claimed, after)
+    if (known.gone > 0 && rowsOf(result) < insertions.length - known.met) throw RACED
     return result
   }
 
@@ -101,24 +102,33 @@ export class ConflictInserts {
     return file => !staying.has(placeOf(file)) || moving.has(placeOf(file))
   }
 
-  /** Of rows that were met and left as they are. */
+  /**
+   * Of rows that were met and left as they are.
+   *
+   * @returns how many entities met one, and how many have no row now. A row that an INSERT ignores is not locked
+   *   (PostgreSQL), so others may have deleted it since; or the entity was written under another key, by a trigger.
+   */
   async #giveUnwrittenBack(
     runner: QueryRunner,
     insertions: readonly Insertion[],
     claimed: readonly StoredFile[],
     after: ReadonlyMap<string, ConflictRow>,
-  ): Promise<void> {
+  ): Promise<{ met: number; gone: number }> {
     const written = new Set(filesOf(after).map(placeOf))
     // Only what this statement claimed: an entity may be left over from an INSERT that failed, and its file saved since.
     const unwritten = claimed.filter(file => !written.has(placeOf(file)))
-    if (unwritten.length === 0) return
+    let met = 0
+    let gone = 0
     for (const insertion of insertions) {
       const own = newFilesOf(insertion).filter(file => isAmong(file, unwritten))
       if (own.length === 0) continue
-      // Where no row is found at all, nobody knows: it may have been written under another key.
       const rows = await readConflictRows(runner, [insertion], false)
-      if (rows.size > 0) await this.#claims.giveFilesBack(runner, own)
+      if (rows.size > 0) {
+        met++
+        await this.#claims.giveFilesBack(runner, own)
+      } else if (hasKey(insertion)) gone++
     }
+    return { met, gone }
   }
 }
 
@@ -128,6 +138,12 @@ function tableOf({ tablePath, dataSource, connection }: Insertion['metadata']): 
     .split('.')
     .map(part => driver.escape(part))
     .join('.')
+}
+
+/** How many rows a statement has written, where its connection tells. */
+function rowsOf(result: unknown): number {
+  const { affected } = (result ?? {}) as { affected?: unknown }
+  return typeof affected === 'number' ? affected : Number.POSITIVE_INFINITY
 }
 
 function filesOf(rows: ReadonlyMap<string, ConflictRow>): StoredFile[] {

@@ -42,6 +42,11 @@ export async function readConflictRows(
   return rows
 }
 
+/** Whether it is known before the INSERT which rows the entity can meet. */
+export function hasKey(insertion: Insertion): boolean {
+  return keysOf(insertion).length > 0
+}
+
 async function read(
   runner: QueryRunner,
   insertions: readonly Insertion[],

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { DataSourceOptions, EntitySubscriberInterface } from 'typeorm'
+import type { DataSourceOptions, EntitySubscriberInterface, QueryRunner } from 'typeorm'
 import { expect, it } from 'vitest'
 import { describeWithPostgres, freshDatabase } from '../support/postgres.js'
 import { house, ledgerOf, stateOf, states, upload } from './databases.js'
-import { ORDER_RULES, Order } from './entities.js'
+import { Contract, ORDER_RULES, Order } from './entities.js'
+
+const CONTRACT_RULES = { folder: 'contracts' }
 
 async function fresh(): Promise<DataSourceOptions> {
   return { type: 'postgres', url: (await freshDatabase()).url }
@@ -51,6 +53,36 @@ describeWithPostgres('on PostgreSQL', () => {
     expect(await orders.count()).toBe(1)
     expect(await states(home.dataSource)).toEqual({ attached: 1 })
   })
+
+  it.each([1, 3])(
+    'an INSERT of %i that ignores a row which is gone a moment later leaves nothing without one',
+    async count => {
+      const home = await house(fresh, [Contract], { poolSize: 10 })
+      const runner = home.dataSource.createQueryRunner()
+      const values = await Promise.all(
+        Array.from({ length: count }, async (_, index) => ({
+          id: index + 1,
+          draft: await upload(home, CONTRACT_RULES),
+        })),
+      )
+      const others = ['INSERT INTO contract (id) VALUES (1)', 'DELETE FROM contract WHERE id = 1']
+      afterRowLocks(runner, 1, () => home.dataSource.query(others[0] ?? ''))
+      beforeRowLocks(runner, 2, () => home.dataSource.query(others[1] ?? ''))
+      await home.dataSource
+        .createQueryBuilder(runner)
+        .insert()
+        .into(Contract)
+        .values(values)
+        .orIgnore()
+        .execute()
+      await runner.release()
+      const rows = await home.dataSource.getRepository(Contract).find()
+      const attached = (await ledgerOf(home.dataSource)).filter(({ state }) => state === 'attached')
+      expect(attached.map(({ object_key }) => object_key).sort()).toEqual(
+        rows.map(({ draft }) => `media/acme/${draft?.key}`).sort(),
+      )
+    },
+  )
 
   it('an insert() whose connection dies between claim and row leaves its file to the reaper', async () => {
     const home = await house(fresh, [Order])
@@ -166,3 +198,30 @@ describeWithPostgres('on PostgreSQL', () => {
     await expect.poll(open).toBe(0)
   })
 })
+
+/** Lets others do something between two statements: when the rows were looked at for so many times. */
+function afterRowLocks(runner: QueryRunner, times: number, work: () => Promise<unknown>): void {
+  aroundRowLocks(runner, times, { before: async () => {}, after: work })
+}
+
+function beforeRowLocks(runner: QueryRunner, times: number, work: () => Promise<unknown>): void {
+  aroundRowLocks(runner, times, { before: work, after: async () => {} })
+}
+
+function aroundRowLocks(
+  runner: QueryRunner,
+  times: number,
+  { before, after }: Record<'before' | 'after', () => Promise<unknown>>,
+): void {
+  const query = runner.query.bind(runner) as (...args: unknown[]) => Promise<unknown>
+  let seen = 0
+  Object.assign(runner, {
+    query: async (sql: string, ...rest: unknown[]) => {
+      const isIts = sql.endsWith('FOR UPDATE') && ++seen === times
+      if (isIts) await before()
+      const answer = await query(sql, ...rest)
+      if (isIts) await after()
+      return answer
+    },
+  })
+}
