@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { Readable } from 'node:stream'
+import { takeBody } from '../core/body.js'
 import type { Disk } from '../core/disk.js'
 import type { ObjectInfo, PutBody, PutOptions } from '../core/driver.js'
 import { StorageError } from '../core/errors.js'
@@ -41,6 +42,7 @@ export async function moveBytes(
   const { signal, storage } = context
   const disk = storage.disk(file.disk)
   const { body, info } = await disk.get(file, { signal })
+  takeBody(body) // it may fail before the new place has begun to read it
   try {
     const isKnown = knows(file)
     const early = isKnown ? differenceOf(file, { size: info.size, sha256: null }) : undefined
