@@ -14,7 +14,7 @@ import type { RateLimit } from './rate-limit.js'
 import { type Facts, Tap, TappedBody } from './tap.js'
 
 /** Bytes; smaller files are in memory as a whole while they move. */
-const SMALL = 1024 * 1024
+export const SMALL = 1024 * 1024
 
 /** How files are copied. */
 export interface MoveContext {

@@ -11,6 +11,7 @@ import type { Circuit } from './circuit.js'
 import { type BookedCell, book, type CopiedCell, copiedCell, type FailedCell, stays } from './copied-cell.js'
 import { SharedCursor, walkOf } from './cursor.js'
 import { rowIdOf } from './journal.js'
+import { SMALL } from './move-bytes.js'
 import type { OneColumn } from './one-column.js'
 import type { RunOptions } from './options.js'
 import { type PageContext, type TakenPage, takeAbandoned, takePage } from './page-source.js'
@@ -32,6 +33,8 @@ const PAGES_AT_ONCE = 3
 const BUSY_TRIES = 10
 /** How often a row is copied whose new key somebody else took meanwhile. */
 const STALE_TRIES = 3
+/** Bytes a second for each large file under way: more of them would hold memory that all uploads share, and wait. */
+const RATE_OF_LARGE = 16 * 1024 * 1024
 /** How often to look for rows of other runners that died, in milliseconds. */
 const LOOK_AGAIN = 1000
 
@@ -44,6 +47,7 @@ export class PropertyMigration<E extends ObjectLiteral> {
   readonly #worker = randomUUID()
   readonly #cursor: SharedCursor
   readonly #slots: Semaphore
+  readonly #large: Semaphore
   readonly #rate: RateLimit
   readonly #copies = new ServerCopies()
   readonly #underWay = new Set<BookedCell>()
@@ -56,6 +60,7 @@ export class PropertyMigration<E extends ObjectLiteral> {
     this.#circuit = circuit
     this.#cursor = new SharedCursor(dataSource, sql.dialect, of.scope, walkOf(of, options))
     this.#slots = new Semaphore(options.concurrency)
+    this.#large = new Semaphore(Math.max(1, Math.floor(options.rate / RATE_OF_LARGE)))
     this.#rate = new RateLimit(options.rate)
   }
 
@@ -164,7 +169,8 @@ export class PropertyMigration<E extends ObjectLiteral> {
       try {
         const work = () =>
           to === undefined ? adoptBytes(passenger, rules, context) : this.#copies.move(file, target, context)
-        const data = await this.#slots.run(() => this.#move(work))
+        const inSlot = () => this.#slots.run(() => this.#move(work))
+        const data = await (file.size > SMALL ? this.#large.run(inSlot) : inSlot())
         if (data === undefined) return uncopied()
         this.#tally.bytes += data.size
         moved.push(data)
