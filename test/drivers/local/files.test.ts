@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import {
   existsSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -16,6 +17,7 @@ import { buffer, text } from 'node:stream/consumers'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isObjectKey } from '../../../src/core/key.js'
+import { FileBody } from '../../../src/drivers/local/file-body.js'
 import { tempDir } from '../../support/temp-dir.js'
 import { codeOf, keysOf, newDriver, TEXT } from './helpers.js'
 
@@ -344,6 +346,12 @@ describe('a large file', () => {
     await driver.put('large.bin', bytes, TEXT)
     const { body } = await driver.get('large.bin')
     truncateSync(path.join(root, 'large.bin'), 300_000)
+    expect(await codeOf(() => buffer(body))).toBe('ERR_BACKEND')
+  })
+
+  it('that the disk fails to read is an error of the storage, also in the middle', async () => {
+    // The kernel reads no memory at the address 0: EIO, as of a disk that is broken.
+    const body = new FileBody(openSync('/proc/self/mem', 'r'), { start: 0, length: 100_000 }, undefined)
     expect(await codeOf(() => buffer(body))).toBe('ERR_BACKEND')
   })
 
