@@ -88,9 +88,12 @@ export function wholeBlockOf(
 /** The blocks of a body that fills them itself. */
 async function* filledBlocksOf(body: FillingBody, options: BlockOptions): AsyncGenerator<Block, undefined> {
   const { memory, checksum, size, signal, atMost = Number.POSITIVE_INFINITY } = options
-  const mayGrow = Math.min(body.left, atMost) <= 2 * memory.blockSize
+  const length = body.left
+  const mayGrow = Math.min(length, atMost) <= 2 * memory.blockSize
+  let done = 0
+  body.endPieces()
   return yield* whileTaken(body, signal, async function* () {
-    assertLength(body.left, size)
+    assertLength(length, size)
     while (body.left > 0) {
       const draft = new Draft(checksum)
       draft.moveTo(await memory.take())
@@ -103,6 +106,8 @@ async function* filledBlocksOf(body: FillingBody, options: BlockOptions): AsyncG
           draft.extendBy(second)
         }
       }
+      done += draft.length
+      if (body.left === 0) assertLength(done, length)
       yield draft.close(body.left > 0 ? 'more follows' : 'last')
     }
     return undefined

@@ -37,6 +37,8 @@ function limit<A extends Agent>(agent: A, timeout: number, stands: 'connect' | '
     const timer = setTimeout(late, timeout)
     const clear = () => clearTimeout(timer)
     socket.once(stands, clear).once('close', clear)
+    // Where the answer is there already, node hears of no error of the rest of the body, which would end the process.
+    socket.on('error', () => {})
     return socket
   }
   return agent

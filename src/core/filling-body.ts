@@ -9,17 +9,26 @@ const PIECE = 256 * 1024
  */
 export abstract class FillingBody extends Readable {
   #isRead = false
+  #hasNoPieces = false
 
   /** Bytes that are still to come. */
   abstract readonly left: number
 
-  /** Whether somebody reads it in pieces: of what waits in the stream, {@link fill} knows nothing. */
+  /**
+   * Whether somebody reads it in pieces, or is about to: of what waits in the stream, {@link fill} knows nothing, and of
+   * what was filled, a listener would hear nothing.
+   */
   get isRead(): boolean {
-    return this.#isRead
+    return this.#isRead || this.readableFlowing !== null
   }
 
   constructor() {
     super({ highWaterMark: PIECE })
+  }
+
+  /** From here on all bytes go into memory that is given, and nobody gets pieces any more. */
+  endPieces(): void {
+    this.#hasNoPieces = true
   }
 
   /**
@@ -30,6 +39,7 @@ export abstract class FillingBody extends Readable {
   abstract fill(into: Uint8Array): Promise<number>
 
   override _read(): void {
+    if (this.#hasNoPieces) return // two readers of one place would each get the bytes of the other
     this.#isRead = true
     const piece = Buffer.allocUnsafeSlow(Math.min(PIECE, this.left))
     this.fill(piece).then(

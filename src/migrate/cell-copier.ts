@@ -11,7 +11,7 @@ import {
   type TracedCell,
 } from './copied-cell.js'
 import { findAtTarget } from './find-at-target.js'
-import type { MoveContext } from './move-bytes.js'
+import { type MoveContext, SMALL } from './move-bytes.js'
 import type { OneColumn } from './one-column.js'
 import type { RunOptions } from './options.js'
 import type { Tally } from './progress.js'
@@ -19,6 +19,9 @@ import { RateLimit } from './rate-limit.js'
 import { Semaphore } from './semaphore.js'
 import { ServerCopies } from './server-copies.js'
 import { Trace } from './trace.js'
+
+/** Bytes a second for each large file under way: more of them would hold memory that all uploads share, and wait. */
+const RATE_OF_LARGE = 16 * 1024 * 1024
 
 /** A cell that was not copied to its end. Where the migration has ended there is no error: the next run takes it up. */
 export type UncopiedCell = TracedCell & FailedCell
@@ -30,6 +33,7 @@ export class CellCopier<E extends ObjectLiteral> {
   readonly #tally: Tally
   readonly #circuit: Circuit
   readonly #slots: Semaphore
+  readonly #large: Semaphore
   readonly #rate: RateLimit
   readonly #copies = new ServerCopies()
 
@@ -44,6 +48,7 @@ export class CellCopier<E extends ObjectLiteral> {
     this.#tally = tally
     this.#circuit = circuit
     this.#slots = new Semaphore(options.concurrency)
+    this.#large = new Semaphore(Math.max(1, Math.floor(options.rate / RATE_OF_LARGE)))
     this.#rate = new RateLimit(options.rate)
   }
 
@@ -56,7 +61,7 @@ export class CellCopier<E extends ObjectLiteral> {
     try {
       for (const [index, passenger] of passengers.entries()) {
         const trace = traces[index] as Trace
-        const data = await this.#slots.run(() => this.#guarded(() => this.#move(passenger, trace)))
+        const data = await this.#inTurn(passenger, () => this.#guarded(() => this.#move(passenger, trace)))
         if (data === undefined) return { ...traced, error: undefined }
         this.#tally.bytes += data.size
         moved.push(data)
@@ -66,6 +71,11 @@ export class CellCopier<E extends ObjectLiteral> {
       return { ...traced, error: this.#isAborted() ? undefined : error }
     }
     return copiedCell(traced, moved, this.#of)
+  }
+
+  #inTurn<T>({ file }: Passenger, work: () => Promise<T>): Promise<T> {
+    const inSlot = () => this.#slots.run(work)
+    return file.size > SMALL ? this.#large.run(inSlot) : inSlot()
   }
 
   #move(passenger: Passenger, trace: Trace) {

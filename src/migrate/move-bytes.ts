@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { Readable } from 'node:stream'
+import { takeBody } from '../core/body.js'
 import type { Disk } from '../core/disk.js'
 import type { ObjectInfo, PutBody, PutOptions } from '../core/driver.js'
 import { StorageError } from '../core/errors.js'
@@ -14,7 +15,7 @@ import { type Facts, type ReadContext, Tap, TappedBody } from './tap.js'
 import type { Trace } from './trace.js'
 
 /** Bytes; smaller files are in memory as a whole while they move. */
-const SMALL = 1024 * 1024
+export const SMALL = 1024 * 1024
 
 /** How files are copied. */
 export interface MoveContext extends ReadContext {
@@ -59,6 +60,7 @@ async function copyBytes(
   const { signal, storage, trace } = context
   const disk = storage.disk(file.disk)
   const { body, info } = await disk.get(file, { signal })
+  takeBody(body) // it may fail before the new place has begun to read it
   try {
     const isKnown = knows(file)
     const early = isKnown ? differenceOf(file, { size: info.size, sha256: null }) : undefined

@@ -28,7 +28,7 @@ export interface MigrateOptions<E extends ObjectLiteral> {
   where?: FindOptionsWhere<E> | FindOptionsWhere<E>[]
   /** The tenant that a row belongs to; a file that names another one is not moved. Default: what the file says. */
   tenantOf?: (row: E) => string | null
-  /** Files under way at the same time. Default: 32. */
+  /** Files under way at the same time; under a `rate` fewer large ones, which would only wait. Default: 32. */
   concurrency?: number
   /** The most bytes a second, for all files together: bytes, or text such as `20mb`. Default: no limit. */
   rate?: number | string

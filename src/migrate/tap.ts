@@ -38,8 +38,8 @@ export class Tap {
   }
 
   /** Bytes on their way: waits until they may go on. */
-  async pass(bytes: Uint8Array): Promise<void> {
-    await this.#context.rate.take(bytes.length, this.#context.signal)
+  async pass(bytes: Uint8Array, signal = this.#context.signal): Promise<void> {
+    await this.#context.rate.take(bytes.length, signal)
     this.#add(bytes)
   }
 
@@ -62,6 +62,8 @@ export class Tap {
 export class TappedBody extends FillingBody {
   readonly #source: FillingBody
   readonly #tap: Tap
+  /** Aborts with the stream, which whoever reads it destroys for the signal of the move too. */
+  readonly #end = new AbortController()
 
   constructor(source: FillingBody, tap: Tap) {
     super()
@@ -75,11 +77,12 @@ export class TappedBody extends FillingBody {
 
   async fill(into: Uint8Array): Promise<number> {
     const length = await this.#source.fill(into)
-    await this.#tap.pass(into.subarray(0, length))
+    await this.#tap.pass(into.subarray(0, length), this.#end.signal)
     return length
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#end.abort()
     this.#source.destroy()
     done(error)
   }

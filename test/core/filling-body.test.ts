@@ -119,4 +119,29 @@ describe('a body that fills the blocks itself', () => {
     const blocks = await put(body, MIB, { size: 2 * MIB })
     expect(blocks.reduce((sum, block) => sum + block.bytes.length, 0)).toBe(2 * MIB)
   })
+
+  it('comes whole where somebody else listens to it, as one that shows progress does', async () => {
+    const bytes = randomBytes(3 * MIB)
+    for (const when of ['before', 'meanwhile']) {
+      const body = new BytesBody(bytes)
+      let seen = 0
+      const listen = () =>
+        body.on('data', chunk => {
+          seen += chunk.length
+        })
+      if (when === 'before') listen()
+      const work = put(body, MIB, { size: bytes.length })
+      if (when === 'meanwhile') listen()
+      const blocks = await work
+      expect(Buffer.concat(blocks.map(block => block.bytes)).equals(bytes)).toBe(true)
+      if (when === 'before') expect(seen).toBe(bytes.length)
+    }
+  })
+
+  it('is refused where somebody has begun to fill it', async () => {
+    const body = new BytesBody(randomBytes(2 * MIB))
+    const work = put(body, MIB)
+    await body.fill(Buffer.alloc(1000))
+    await expect(work).rejects.toMatchObject({ code: 'ERR_UPLOAD_ABORTED' })
+  })
 })

@@ -167,6 +167,36 @@ describeOnDatabases('migrateFiles', fresh => {
     expect(await linesOf(dataSource)).toEqual({ 'new attached': 30, 'old kept': 30 })
   })
 
+  it.each([
+    ['15mb', 1],
+    [undefined, 6],
+  ])('holds the memory of few large files where a rate makes them wait: %s', async (rate, large) => {
+    class Counting extends MemoryDriver {
+      most = { large: 0, small: 0 }
+      readonly #now = { large: 0, small: 0 }
+
+      override async put(...call: Parameters<MemoryDriver['put']>) {
+        const kind = (call[2].size ?? 0) > 1024 * 1024 ? 'large' : 'small'
+        this.most[kind] = Math.max(this.most[kind], ++this.#now[kind])
+        try {
+          await new Promise(resolve => setTimeout(resolve, 20))
+          return await super.put(...call)
+        } finally {
+          this.#now[kind]--
+        }
+      }
+    }
+    const backends = { old: new MemoryDriver(), new: new Counting() }
+    const { storage, dataSource, parcels } = await town(fresh, 6, backends)
+    for (let n = 0; n < 6; n++) {
+      const file = await upload({ storage }, rulesOf(Parcel, 'file'), { body: `${n}`.repeat(1_100_000) })
+      await parcels.save(parcels.create({ file, owner: 'acme' }))
+    }
+    const report = await migrateFiles({ dataSource, entity: Parcel, to: 'new', rate })
+    expect(report).toMatchObject({ moved: 12, failed: 0 })
+    expect(backends.new.most).toEqual({ large, small: 6 })
+  })
+
   it('shares the work with a second runner', async () => {
     const { dataSource } = await town(fresh, 20)
     const run = () => migrateFiles({ dataSource, entity: Parcel, to: 'new' })

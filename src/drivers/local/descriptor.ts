@@ -12,11 +12,12 @@ export function closeFile(file: number): void {
   close(file, () => {})
 }
 
-/** Fills `into` with the bytes of a file that begin at `start`. @throws ERR_BACKEND where the file ends before */
+/** Fills `into` with the bytes of a file that begin at `start`. @throws ERR_FILE_CHANGED where the file ends before */
 export async function readPart(file: number, into: Uint8Array, start: number): Promise<void> {
   for (let done = 0; done < into.length; ) {
     const { bytesRead } = await readFile(file, into, done, into.length - done, start + done)
-    if (bytesRead === 0) throw new StorageError('ERR_BACKEND', 'The file became shorter while it was read.')
+    if (bytesRead === 0)
+      throw new StorageError('ERR_FILE_CHANGED', 'The file became shorter while it was read.')
     done += bytesRead
   }
 }

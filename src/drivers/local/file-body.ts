@@ -1,6 +1,7 @@
 import { addAbortSignal } from 'node:stream'
 import { FillingBody } from '../../core/filling-body.js'
 import { closeFile, readPart } from './descriptor.js'
+import { fileSystemError } from './local-errors.js'
 
 /** A part of an open file, which is closed at its end and when the stream is destroyed. */
 export class FileBody extends FillingBody {
@@ -33,6 +34,8 @@ export class FileBody extends FillingBody {
     this.#reading = readPart(this.#file, part, this.#position)
     try {
       await this.#reading
+    } catch (error) {
+      throw fileSystemError(error, 'get')
     } finally {
       this.#reading = undefined
     }

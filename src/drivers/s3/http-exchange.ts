@@ -57,11 +57,25 @@ function whenSent(
 ): void {
   const late = () => fail(tooEarly())
   const giveUp = protocol === 'https:' ? afterTime(SENT_WITHIN, late) : afterTurns(TURNS, late)
-  req.once('finish', () => {
+  const settle = () => {
     giveUp.cancel()
-    then()
-  })
-  req.once('close', giveUp.cancel)
+    req.off('close', settle).off('finish', settle)
+    // What is still to be sent when a connection is destroyed counts as finished too.
+    if (req.socket?.destroyed === false) then()
+    else fail(breakOf(req) ?? tooEarly())
+  }
+  if (req.socket?.destroyed) settle()
+  else req.once('finish', settle).once('close', settle)
+}
+
+/**
+ * What broke the connection of a request under its body. To node such a request is finished like any other; and since its
+ * answer is there, node listens to the connection no more, whose error would end the process.
+ */
+function breakOf({ socket }: ClientRequest): Error | undefined {
+  if (!socket?.errored) return undefined
+  socket.on('error', () => {})
+  return socket.errored
 }
 
 interface Wait {
@@ -105,11 +119,15 @@ export function exchange(to: Destination, request: HttpRequest, attempt: Attempt
       req.destroy()
     }
     const succeed = (answer: HttpAnswer) => {
-      if (req.writableFinished) return end(answer)
-      if (answer.status < 300) return whenSent(req, protocol, () => end(answer), fail)
-      // A server that refuses early reads no further: the rest of the body would block this connection.
+      const stored = () => {
+        const broken = breakOf(req)
+        if (broken === undefined) end(answer)
+        else fail(broken)
+      }
+      if (answer.status < 300) return req.writableFinished ? stored() : whenSent(req, protocol, stored, fail)
       end(answer)
-      req.destroy()
+      // A server that refuses early reads no further: the rest of the body would block this connection.
+      if (!req.writableFinished || breakOf(req) !== undefined) req.destroy()
     }
     attempt.onStop = reason => req.destroy(reason)
     req.on('error', fail)

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import {
   existsSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -16,6 +17,7 @@ import { buffer, text } from 'node:stream/consumers'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isObjectKey } from '../../../src/core/key.js'
+import { FileBody } from '../../../src/drivers/local/file-body.js'
 import { tempDir } from '../../support/temp-dir.js'
 import { codeOf, keysOf, newDriver, TEXT } from './helpers.js'
 
@@ -313,6 +315,17 @@ it('two objects never share an etag, also of the same size in the same moment', 
   expect((await driver.head('a')).etag).toBe(etags[0])
 })
 
+/** Whether this process has a file below `root` open. */
+function isOpenBelow(root: string): boolean {
+  return readdirSync('/proc/self/fd').some(file => {
+    try {
+      return readlinkSync(`/proc/self/fd/${file}`).startsWith(root)
+    } catch {
+      return false // closed since
+    }
+  })
+}
+
 describe('a large file', () => {
   const bytes = randomBytes(1_000_000)
 
@@ -333,20 +346,31 @@ describe('a large file', () => {
     await driver.put('large.bin', bytes, TEXT)
     const { body } = await driver.get('large.bin')
     truncateSync(path.join(root, 'large.bin'), 300_000)
+    expect(await codeOf(() => buffer(body))).toBe('ERR_FILE_CHANGED')
+  })
+
+  it('that the disk fails to read is an error of the storage, also in the middle', async () => {
+    // The kernel reads no memory at the address 0: EIO, as of a disk that is broken.
+    const body = new FileBody(openSync('/proc/self/mem', 'r'), { start: 0, length: 100_000 }, undefined)
     expect(await codeOf(() => buffer(body))).toBe('ERR_BACKEND')
+  })
+
+  it('that is aborted while it is opened is refused, and its error ends no process', async () => {
+    const { driver, root } = await newDriver()
+    await driver.put('large.bin', bytes, TEXT)
+    for (const turns of [0, 1, 2, 3, 4]) {
+      const abort = new AbortController()
+      const opened = codeOf(() => driver.get('large.bin', { signal: abort.signal }))
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve()
+      abort.abort()
+      expect(await opened).toBe('ERR_UPLOAD_ABORTED')
+    }
+    await expect.poll(() => isOpenBelow(root)).toBe(false)
   })
 
   it('is closed, however its reading ends', async () => {
     const { driver, root } = await newDriver()
     await driver.put('large.bin', bytes, TEXT)
-    const isOpen = () =>
-      readdirSync('/proc/self/fd').some(file => {
-        try {
-          return readlinkSync(`/proc/self/fd/${file}`).startsWith(root)
-        } catch {
-          return false // closed since
-        }
-      })
     const abort = new AbortController()
     const readers: ((body: Readable) => unknown)[] = [
       body => buffer(body),
@@ -364,6 +388,6 @@ describe('a large file', () => {
       read(body)
       await closed
     }
-    await expect.poll(isOpen).toBe(false)
+    await expect.poll(() => isOpenBelow(root)).toBe(false)
   })
 })

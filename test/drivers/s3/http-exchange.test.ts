@@ -1,9 +1,13 @@
 import { Agent } from 'node:http'
+import { Agent as SecureAgent } from 'node:https'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { createServer as createSecureServer } from 'node:tls'
 import { Worker } from 'node:worker_threads'
 import { expect, it } from 'vitest'
 import { Attempt } from '../../../src/core/attempt.js'
 import { exchange } from '../../../src/drivers/s3/http-exchange.js'
 import { afterThisTest } from '../../support/ends.js'
+import { selfSigned } from '../../support/self-signed.js'
 
 const MIB = 1024 * 1024
 const BODY = Buffer.alloc(8 * MIB, 'x')
@@ -32,6 +36,51 @@ it('believes in success where the next request has its connection already, and t
   )
   expect(answers.filter(({ status }) => status === 'rejected')).toEqual([])
 })
+
+/** Says that all is well as soon as the first bytes come, and is gone before the others. */
+async function leavingServer(protocol: 'http:' | 'https:', headers: string): Promise<number> {
+  const leave = (socket: Socket) => {
+    socket
+      .on('error', () => {})
+      .once('data', () => {
+        socket.pause()
+        socket.write(`HTTP/1.1 200 OK\r\n${headers}\r\n`, () => socket.destroy())
+      })
+  }
+  const { key, certificate } = selfSigned()
+  const server =
+    protocol === 'http:' ? createServer(leave) : createSecureServer({ key, cert: certificate }, leave)
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  afterThisTest(() => server.close())
+  return (server.address() as AddressInfo).port
+}
+
+it.each([
+  ['http:', 'Content-Length: 0\r\n'],
+  ['http:', 'Content-Length: 0\r\nConnection: close\r\n'],
+  ['http:', 'Connection: close\r\n'],
+  ['https:', 'Content-Length: 0\r\n'],
+  ['https:', 'Content-Length: 0\r\nConnection: close\r\n'],
+  ['https:', 'Connection: close\r\n'],
+] as const)(
+  'believes in no success of a server that is gone before it has the body, over %s with %j',
+  async (protocol, answered) => {
+    const port = await leavingServer(protocol, answered)
+    const agent =
+      protocol === 'http:'
+        ? new Agent({ keepAlive: true })
+        : new SecureAgent({ keepAlive: true, rejectUnauthorized: false })
+    afterThisTest(() => agent.destroy())
+    const to = { protocol, hostname: '127.0.0.1', port: String(port), agent }
+    const body = Buffer.alloc(16 * MIB)
+    const headers = ['Content-Length', String(body.length), 'Host', `127.0.0.1:${port}`]
+    const request = { method: 'PUT', path: '/part', headers, chunks: [body], idleTimeout: 10_000 }
+    // And nothing of it ends the process: vitest fails for an error that nobody hears.
+    await expect(exchange(to, request, new Attempt())).rejects.toMatchObject({
+      code: expect.stringMatching(/^(ECONNRESET|EPIPE)$/),
+    })
+  },
+)
 
 function block(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
