@@ -90,7 +90,7 @@ function afterTime(ms: number, work: () => void): Wait {
 function afterTurns(turns: number, work: () => void): Wait {
   let left = turns
   const turn = () => {
-    if (left-- === 0) work()
+    if (--left === 0) work()
     else next = setImmediate(turn)
   }
   let next = setImmediate(turn)
