@@ -4,7 +4,8 @@ import type { ResolvedRules } from '../core/rules.js'
 import type { StoredFile, StoredFileData } from '../core/stored-file.js'
 import { SNIFF_BYTES, sniffType } from '../upload/sniff.js'
 import { type Passenger, stays } from './copied-cell.js'
-import { type MoveContext, moveBytes } from './move-bytes.js'
+import { moveBytes } from './move-bytes.js'
+import type { MoveContext } from './move-context.js'
 
 /**
  * Finds out what a row is to say of an old file: from its bytes, which stay where they are. Where they belong to another row,

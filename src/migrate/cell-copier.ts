@@ -11,7 +11,8 @@ import {
   type TracedCell,
 } from './copied-cell.js'
 import { findAtTarget } from './find-at-target.js'
-import { type MoveContext, SMALL } from './move-bytes.js'
+import { SMALL } from './move-bytes.js'
+import type { MoveContext } from './move-context.js'
 import type { OneColumn } from './one-column.js'
 import type { RunOptions } from './options.js'
 import type { Tally } from './progress.js'

@@ -2,7 +2,7 @@ import type { Disk } from '../core/disk.js'
 import { StorageError } from '../core/errors.js'
 import type { FileAddress, StoredFile, StoredFileData } from '../core/stored-file.js'
 import { differenceOf, factsAt } from './facts.js'
-import type { MoveContext } from './move-bytes.js'
+import type { MoveContext } from './move-context.js'
 import type { Found } from './trace.js'
 
 /**

@@ -5,24 +5,16 @@ import type { Disk } from '../core/disk.js'
 import type { ObjectInfo, PutBody, PutOptions } from '../core/driver.js'
 import { StorageError } from '../core/errors.js'
 import { FillingBody } from '../core/filling-body.js'
-import type { Storage } from '../core/storage.js'
 import type { FileAddress, StoredFile, StoredFileData } from '../core/stored-file.js'
 import { SNIFF_BYTES, sniffType } from '../upload/sniff.js'
 import { storedHeaders } from '../upload/stored-headers.js'
 import { differenceOf, factsAt, knows } from './facts.js'
 import { findAtTarget } from './find-at-target.js'
-import { type Facts, type ReadContext, Tap, TappedBody } from './tap.js'
-import type { Trace } from './trace.js'
+import type { MoveContext } from './move-context.js'
+import { type Facts, Tap, TappedBody } from './tap.js'
 
 /** Bytes; smaller files are in memory as a whole while they move. */
 export const SMALL = 1024 * 1024
-
-/** How files are copied. */
-export interface MoveContext extends ReadContext {
-  readonly storage: Storage
-  /** Of the file that is moved: told before anything is written. */
-  readonly trace: Trace
-}
 
 /**
  * Copies the bytes of one file to another place, create-only, and compares what passes by with what the row says. A

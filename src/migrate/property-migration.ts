@@ -119,7 +119,7 @@ export class PropertyMigration<E extends ObjectLiteral> {
     try {
       const copies = await Promise.all(booked.map(cell => this.#copier.copy(cell)))
       await this.#switch(copies.filter(copy => 'newText' in copy))
-      const broken = await this.#unchanged(copies.filter(copy => 'error' in copy))
+      const broken = await this.#settle(copies.filter(copy => 'error' in copy))
       await this.#fail([...wrong.values(), ...failed, ...broken])
     } finally {
       for (const cell of booked) this.#underWay.delete(cell)
@@ -167,7 +167,7 @@ export class PropertyMigration<E extends ObjectLiteral> {
    * Forgets the lines over what is not ours: no lease may end it. Of those that failed, reports the ones whose rows still
    * hold what could not be copied; the files of the others are deleted as we look.
    */
-  async #unchanged(uncopied: readonly UncopiedCell[]): Promise<readonly FailedCell[]> {
+  async #settle(uncopied: readonly UncopiedCell[]): Promise<readonly FailedCell[]> {
     if (uncopied.length === 0) return []
     const { transactions, journal, table, lines } = this.#of
     const failed = uncopied.filter(({ error }) => error !== undefined)

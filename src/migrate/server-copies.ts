@@ -5,7 +5,8 @@ import { StorageError } from '../core/errors.js'
 import { publish } from '../core/events.js'
 import type { FileAddress, StoredFile, StoredFileData } from '../core/stored-file.js'
 import { storedHeaders } from '../upload/stored-headers.js'
-import { type MoveContext, moveBytes } from './move-bytes.js'
+import { moveBytes } from './move-bytes.js'
+import type { MoveContext } from './move-context.js'
 
 /** Bytes. A smaller file is read and written in fewer requests than a copy between two buckets takes. */
 const WORTH_ASKING = 1024 * 1024

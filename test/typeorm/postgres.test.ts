@@ -65,9 +65,10 @@ describeWithPostgres('on PostgreSQL', () => {
           draft: await upload(home, CONTRACT_RULES),
         })),
       )
-      const others = ['INSERT INTO contract (id) VALUES (1)', 'DELETE FROM contract WHERE id = 1']
-      afterRowLocks(runner, 1, () => home.dataSource.query(others[0] ?? ''))
-      beforeRowLocks(runner, 2, () => home.dataSource.query(others[1] ?? ''))
+      amongRowLocks(runner, {
+        afterFirst: () => home.dataSource.query('INSERT INTO contract (id) VALUES (1)'),
+        beforeSecond: () => home.dataSource.query('DELETE FROM contract WHERE id = 1'),
+      })
       await home.dataSource
         .createQueryBuilder(runner)
         .insert()
@@ -199,28 +200,19 @@ describeWithPostgres('on PostgreSQL', () => {
   })
 })
 
-/** Lets others do something between two statements: when the rows were looked at for so many times. */
-function afterRowLocks(runner: QueryRunner, times: number, work: () => Promise<unknown>): void {
-  aroundRowLocks(runner, times, { before: async () => {}, after: work })
-}
-
-function beforeRowLocks(runner: QueryRunner, times: number, work: () => Promise<unknown>): void {
-  aroundRowLocks(runner, times, { before: work, after: async () => {} })
-}
-
-function aroundRowLocks(
+/** Lets others do something between a statement and the two looks at its rows around it. */
+function amongRowLocks(
   runner: QueryRunner,
-  times: number,
-  { before, after }: Record<'before' | 'after', () => Promise<unknown>>,
+  others: Record<'afterFirst' | 'beforeSecond', () => Promise<unknown>>,
 ): void {
   const query = runner.query.bind(runner) as (...args: unknown[]) => Promise<unknown>
   let seen = 0
   Object.assign(runner, {
     query: async (sql: string, ...rest: unknown[]) => {
-      const isIts = sql.endsWith('FOR UPDATE') && ++seen === times
-      if (isIts) await before()
+      const look = sql.endsWith('FOR UPDATE') ? ++seen : 0
+      if (look === 2) await others.beforeSecond()
       const answer = await query(sql, ...rest)
-      if (isIts) await after()
+      if (look === 1) await others.afterFirst()
       return answer
     },
   })

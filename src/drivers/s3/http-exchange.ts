@@ -119,6 +119,7 @@ export function exchange(to: Destination, request: HttpRequest, attempt: Attempt
       req.destroy()
     }
     const succeed = (answer: HttpAnswer) => {
+      // Asked when all was sent, and not before: a connection may be broken and not destroyed yet.
       const stored = () => {
         const broken = breakOf(req)
         if (broken === undefined) end(answer)

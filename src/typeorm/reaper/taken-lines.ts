@@ -25,6 +25,9 @@ export const HOLD = 600_000
 /** No part but the last may be smaller ("Multipart upload limits", Amazon S3 User Guide), so no smaller file has parts. */
 const SMALLEST_PART = 5 * 1024 * 1024
 
+/** No row ever had the object. Of a file that moves, the size is known before its first byte: it proves nothing. */
+const OF_NO_ROW: ReadonlySet<LedgerState> = new Set(['expired', 'reaped'])
+
 // Lines in one statement; databases and their planners take far more.
 const CHUNK = 200
 
@@ -95,9 +98,6 @@ export class TakenLines {
     for (const part of chunks(lines, CHUNK)) await this.#connection.together(run => run(statement(part)))
   }
 }
-
-/** No row ever had the object. Of a file that moves, the size is known before its first byte: it proves nothing. */
-const OF_NO_ROW: ReadonlySet<LedgerState> = new Set(['expired', 'reaped'])
 
 function keyOf(row: Record<string, unknown>): LineKey {
   // MariaDB gives keys as bytes.
