@@ -2,7 +2,7 @@ import type { Block } from '../../core/block.js'
 import { StorageError } from '../../core/errors.js'
 import { encodeUri } from '../../core/uri.js'
 import { AnswerError } from './answer-error.js'
-import type { HttpAnswer } from './http-exchange.js'
+import type { HttpAnswer } from './http-answer.js'
 import { completionOf, elementOf } from './multipart-xml.js'
 import {
   assertUploadId,
@@ -75,6 +75,10 @@ export class HttpSender implements Sender {
       assertCompleted(answer, key)
       return { etag: elementOf(answer.body, 'ETag'), version: versionOf(answer) }
     })
+  }
+
+  close(): void {
+    this.#requests.close()
   }
 
   async look({ call, key }: UploadTarget): Promise<unknown> {

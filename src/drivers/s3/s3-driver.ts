@@ -227,6 +227,7 @@ export class S3Driver implements Driver {
   async close(): Promise<void> {
     this.#credentials.stop()
     this.#ready = undefined
+    this.#tools?.sender.close?.()
     if (this.#ownsClient) this.#calls.client.destroy()
   }
 

@@ -43,6 +43,8 @@ export interface Sender {
   completeUpload(target: UploadTarget, uploadId: string, parts: readonly StoredPart[]): Promise<SentObject>
   /** Rejects with ERR_FILE_NOT_FOUND where there is nothing at the target's key. */
   look(target: UploadTarget): Promise<unknown>
+  /** Ends the sender's own connections when they carry nothing; absent where it has none. */
+  close?(): void
 }
 
 /** @throws ERR_BACKEND without an id */

@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto'
-import type { Agent } from 'node:http'
 import type { Attempt } from '../../core/attempt.js'
 import type { BackendCall } from '../../core/backend-calls.js'
 import type { Block } from '../../core/block.js'
 import { encodeKey } from '../../core/uri.js'
 import { AnswerError } from './answer-error.js'
 import type { BucketAddress } from './bucket-address.js'
+import type { ConnectingAgent } from './client-agent.js'
 import { HeaderSigner, UNSIGNED_PAYLOAD } from './header-signer.js'
-import { type Destination, exchange, type HttpAnswer } from './http-exchange.js'
+import type { HttpAnswer } from './http-answer.js'
+import { HttpConnections } from './http-connections.js'
 import type { S3Calls } from './s3-calls.js'
 import type { ExpiringCredentials, WarmCredentials } from './warm-credentials.js'
 
@@ -27,7 +28,7 @@ interface Line {
   readonly address: BucketAddress
   readonly credentials: ExpiringCredentials
   readonly signer: HeaderSigner
-  readonly destination: Destination
+  readonly connections: HttpConnections
 }
 
 /** The kernel takes some megabytes at once; a slow line then shows no progress for as long as they take. */
@@ -39,10 +40,10 @@ const NOTHING = { chunks: [], length: 0 }
 export class SignedRequests {
   readonly #calls: S3Calls
   readonly #credentials: WarmCredentials
-  readonly #agent: Agent
+  readonly #agent: ConnectingAgent
   #line: Line | undefined
 
-  constructor(calls: S3Calls, credentials: WarmCredentials, agent: Agent) {
+  constructor(calls: S3Calls, credentials: WarmCredentials, agent: ConnectingAgent) {
     this.#calls = calls
     this.#credentials = credentials
     this.#agent = agent
@@ -65,6 +66,12 @@ export class SignedRequests {
     })
   }
 
+  /** Closes the connections that nobody uses, and the others when they are free. */
+  close(): void {
+    this.#line?.connections.close()
+    this.#line = undefined
+  }
+
   /** The time for a try ends a small request as soon, so only a large one is watched for progress as well. */
   #idleTimeout(call: BackendCall, { body = NOTHING }: ObjectRequest): number | undefined {
     if (body.length <= KERNEL_BUFFER) return undefined
@@ -82,7 +89,7 @@ export class SignedRequests {
 
   #send(request: ObjectRequest, idleTimeout: number | undefined, attempt: Attempt): Promise<HttpAnswer> {
     const { method, key, query = '', body = NOTHING } = request
-    const { address, signer, destination } = this.#lineFor(this.#credentials.current())
+    const { address, signer, connections } = this.#lineFor(this.#credentials.current())
     const path = address.pathPrefix + encodeKey(key)
     const length = method === 'HEAD' ? undefined : `${body.length}`
     const headers = signer.sign(
@@ -91,13 +98,13 @@ export class SignedRequests {
         path,
         query,
         headers: { ...request.headers, 'content-length': length },
-        payload: payloadOf(body, destination),
+        payload: payloadOf(body, address),
       },
       Date.now() + this.#calls.client.config.systemClockOffset,
     )
     const pathAndQuery = query === '' ? path : `${path}?${query}`
     const http = { method, path: pathAndQuery, headers, chunks: body.chunks, idleTimeout }
-    return exchange(destination, http, attempt)
+    return connections.exchange(http, attempt)
   }
 
   /** Whether the server told its time. The SDK keeps its own correction there, so each learns from the other. */
@@ -111,19 +118,17 @@ export class SignedRequests {
   #lineFor(credentials: ExpiringCredentials): Line {
     const { address } = this.#calls.home
     if (this.#line?.credentials === credentials && this.#line.address === address) return this.#line
-    const { protocol, hostname, port } = new URL(address.origin)
-    this.#line = {
-      address,
-      credentials,
-      signer: new HeaderSigner(address, credentials),
-      destination: {
-        protocol: protocol === 'https:' ? 'https:' : 'http:',
-        hostname: hostname.replace(/^\[|\]$/g, ''),
-        port,
-        agent: this.#agent,
-      },
-    }
+    const signer = new HeaderSigner(address, credentials)
+    this.#line = { address, credentials, signer, connections: this.#connectionsTo(address) }
     return this.#line
+  }
+
+  /** New ones where the address is another; the old ones end with what they carry. */
+  #connectionsTo({ origin }: BucketAddress): HttpConnections {
+    const { address, connections } = this.#line ?? {}
+    if (connections !== undefined && address?.origin === origin) return connections
+    connections?.close()
+    return new HttpConnections(new URL(origin), this.#agent)
   }
 }
 
@@ -135,8 +140,8 @@ function isSuccess({ status }: HttpAnswer): boolean {
  * TLS protects a body on its way, and a checksum tells the server of bytes that changed. A body that has neither is
  * hashed for the signature.
  */
-function payloadOf({ chunks, crc32 }: Pick<Block, 'chunks' | 'crc32'>, { protocol }: Destination): string {
-  if (protocol === 'https:' || crc32 !== undefined) return UNSIGNED_PAYLOAD
+function payloadOf({ chunks, crc32 }: Pick<Block, 'chunks' | 'crc32'>, { origin }: BucketAddress): string {
+  if (origin.startsWith('https:') || crc32 !== undefined) return UNSIGNED_PAYLOAD
   const hash = createHash('sha256')
   for (const chunk of chunks) hash.update(chunk)
   return hash.digest('hex')

@@ -1,0 +1,154 @@
+import { isIP, type Socket } from 'node:net'
+import type { Attempt } from '../../core/attempt.js'
+import type { ConnectingAgent } from './client-agent.js'
+import type { HttpAnswer } from './http-answer.js'
+import { type ConnectionOwner, type Exchange, HttpConnection } from './http-connection.js'
+import type { HttpRequest, Persistence } from './http-request.js'
+
+/** As URL has them. */
+export interface Origin {
+  readonly protocol: string
+  readonly hostname: string
+  readonly port: string
+}
+
+const PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 }
+
+/**
+ * The connections to one server. They are made as the agent makes its own (certificates, time-outs, proxies), as many
+ * as it may have, and kept as it keeps them; but they are not the agent's.
+ */
+export class HttpConnections implements ConnectionOwner {
+  readonly persistence: Persistence
+  readonly #agent: ConnectingAgent
+  readonly #origin: Origin
+  readonly #free: HttpConnection[] = []
+  readonly #waiting = new Set<Exchange>()
+  /** Those on their way included. */
+  #count = 0
+  #isClosed = false
+  /** Spares the next connection a part of its handshake (RFC 8446, section 2.2). */
+  #session: Buffer | undefined
+
+  constructor(origin: Origin, agent: ConnectingAgent) {
+    this.#origin = origin
+    this.#agent = agent
+    this.persistence = agent.options.keepAlive ? 'keep-alive' : 'close'
+  }
+
+  /**
+   * Sends a request and reads the answer. When it rejects, stopped or otherwise, its connection is gone.
+   */
+  exchange(request: HttpRequest, attempt: Attempt): Promise<HttpAnswer> {
+    return new Promise((resolve, reject) => {
+      // One that was given up while its credentials were on their way must not be sent after all.
+      if (attempt.reason !== undefined) throw attempt.reason
+      this.#serve({ request, attempt, resolve, reject })
+    })
+  }
+
+  free(connection: HttpConnection): void {
+    const { maxFreeSockets } = this.#agent
+    const next = connection.isUsable ? this.#next() : undefined
+    if (next !== undefined) connection.send(next)
+    else if (this.#isClosed || !connection.isUsable || this.#free.length >= maxFreeSockets) connection.close()
+    else this.#free.push(connection)
+  }
+
+  gone(connection: HttpConnection): void {
+    const at = this.#free.indexOf(connection)
+    if (at >= 0) this.#free.splice(at, 1)
+    this.#left()
+  }
+
+  /** Closes the connections that nobody uses, and the others when they are free. */
+  close(): void {
+    this.#isClosed = true
+    for (const connection of this.#free) connection.close()
+  }
+
+  #serve(exchange: Exchange): void {
+    const connection = this.#takeFree()
+    if (connection !== undefined) connection.send(exchange)
+    else if (this.#count < Math.min(this.#agent.maxSockets, this.#agent.maxTotalSockets)) this.#open(exchange)
+    else this.#wait(exchange)
+  }
+
+  /** The one that was used last: the others grow old, and the server ends them. */
+  #takeFree(): HttpConnection | undefined {
+    for (;;) {
+      const connection = this.#free.pop()
+      if (connection === undefined || connection.isUsable) return connection
+      connection.close()
+    }
+  }
+
+  #wait(exchange: Exchange): void {
+    this.#waiting.add(exchange)
+    exchange.attempt.onStop = reason => {
+      this.#waiting.delete(exchange)
+      exchange.reject(reason)
+    }
+  }
+
+  #next(): Exchange | undefined {
+    for (const exchange of this.#waiting) {
+      this.#waiting.delete(exchange)
+      return exchange
+    }
+    return undefined
+  }
+
+  #open(exchange: Exchange): void {
+    this.#count++
+    exchange.attempt.onStop = exchange.reject
+    let isDone = false
+    // An agent gives its socket back, or gives it to the callback; node's own calls that as well, when it stands.
+    const done = (error: unknown, socket?: unknown) => {
+      if (isDone) return
+      isDone = true
+      if (socket) return this.#opened(socket as Socket, exchange)
+      exchange.attempt.onStop = undefined
+      exchange.reject(error ?? new Error('The agent makes no connection.'))
+      this.#left()
+    }
+    try {
+      const socket = this.#agent.createConnection(this.#optionsOf(), done)
+      if (socket) done(null, socket)
+    } catch (error) {
+      done(error)
+    }
+  }
+
+  #opened(socket: Socket, exchange: Exchange): void {
+    socket.setKeepAlive(true, this.#agent.options.keepAliveMsecs)
+    socket.on('session', session => {
+      this.#session = session
+    })
+    const connection = new HttpConnection(socket, this)
+    if (exchange.attempt.reason === undefined) connection.send(exchange)
+    else this.free(connection)
+  }
+
+  /** One connection less: there is room for whoever waits. */
+  #left(): void {
+    this.#count--
+    const next = this.#next()
+    if (next !== undefined) this.#serve(next)
+  }
+
+  #optionsOf() {
+    const { protocol, hostname, port } = this.#origin
+    const host = hostname.replace(/^\[|\]$/g, '')
+    return {
+      host,
+      port: Number(port) || PORTS[protocol],
+      // An address is no name that a server could be asked for (RFC 6066, section 3).
+      servername: isIP(host) === 0 ? host : '',
+      session: this.#session,
+      ...this.#agent.options,
+      // Of a socket that waits; here a request has a time-out, if any.
+      timeout: undefined,
+    }
+  }
+}

@@ -1,0 +1,393 @@
+import { Agent, type AgentOptions } from 'node:http'
+import { Agent as SecureAgent } from 'node:https'
+import {
+  type AddressInfo,
+  createServer,
+  type NetConnectOpts,
+  connect as netConnect,
+  type Server,
+  type Socket,
+} from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createServer as createSecureServer } from 'node:tls'
+import { Worker } from 'node:worker_threads'
+import { S3Client } from '@aws-sdk/client-s3'
+import { describe, expect, it } from 'vitest'
+import { Attempt } from '../../../src/core/attempt.js'
+import { StorageError } from '../../../src/core/errors.js'
+import { agentOf, type ConnectingAgent } from '../../../src/drivers/s3/client-agent.js'
+import { HttpConnections, type Origin } from '../../../src/drivers/s3/http-connections.js'
+import type { HttpRequest } from '../../../src/drivers/s3/http-request.js'
+import { afterThisTest } from '../../support/ends.js'
+import { selfSigned } from '../../support/self-signed.js'
+
+const MIB = 1024 * 1024
+const BODY = Buffer.alloc(8 * MIB, 'x')
+const REQUESTS = 60
+
+/** Reads every body to its end before it answers, in a thread of its own, so that it is quick while this one is busy. */
+const SERVER = `
+  const { parentPort } = require('node:worker_threads')
+  const server = require('node:http').createServer((req, res) => req.resume().on('end', () => res.end()))
+  server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port))`
+
+it('believes in success where the next request has its connection already, and the process is busy', async () => {
+  const server = new Worker(SERVER, { eval: true })
+  afterThisTest(() => server.terminate())
+  const port = await new Promise<number>(resolve => server.once('message', resolve))
+  const agent = new Agent({ keepAlive: true, maxSockets: 2 })
+  afterThisTest(() => agent.destroy())
+  const busy = setInterval(() => block(10), 1)
+  afterThisTest(() => clearInterval(busy))
+
+  const connections = new HttpConnections(
+    { protocol: 'http:', hostname: '127.0.0.1', port: String(port) },
+    agent as ConnectingAgent,
+  )
+  const headers = ['Content-Length', String(BODY.length), 'Host', `127.0.0.1:${port}`]
+  const request = { method: 'PUT', path: '/part', headers, chunks: [BODY], idleTimeout: 10_000 }
+  const answers = await Promise.allSettled(
+    Array.from({ length: REQUESTS }, () => connections.exchange(request, new Attempt())),
+  )
+  expect(answers.filter(({ status }) => status === 'rejected')).toEqual([])
+})
+
+/** Says that all is well as soon as the first bytes come, and is gone before the others. */
+async function leavingServer(protocol: 'http:' | 'https:', headers: string): Promise<number> {
+  const leave = (socket: Socket) => {
+    socket
+      .on('error', () => {})
+      .once('data', () => {
+        socket.pause()
+        socket.write(`HTTP/1.1 200 OK\r\n${headers}\r\n`, () => socket.destroy())
+      })
+  }
+  const { key, certificate } = selfSigned()
+  const server =
+    protocol === 'http:' ? createServer(leave) : createSecureServer({ key, cert: certificate }, leave)
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  afterThisTest(() => server.close())
+  return (server.address() as AddressInfo).port
+}
+
+it.each([
+  ['http:', 'Content-Length: 0\r\n'],
+  ['http:', 'Content-Length: 0\r\nConnection: close\r\n'],
+  ['http:', 'Connection: close\r\n'],
+  ['https:', 'Content-Length: 0\r\n'],
+  ['https:', 'Content-Length: 0\r\nConnection: close\r\n'],
+  ['https:', 'Connection: close\r\n'],
+] as const)(
+  'believes in no success of a server that is gone before it has the body, over %s with %j',
+  async (protocol, answered) => {
+    const port = await leavingServer(protocol, answered)
+    const agent =
+      protocol === 'http:'
+        ? new Agent({ keepAlive: true })
+        : new SecureAgent({ keepAlive: true, rejectUnauthorized: false })
+    afterThisTest(() => agent.destroy())
+    const connections = new HttpConnections(
+      { protocol, hostname: '127.0.0.1', port: String(port) },
+      agent as ConnectingAgent,
+    )
+    const body = Buffer.alloc(16 * MIB)
+    const headers = ['Content-Length', String(body.length), 'Host', `127.0.0.1:${port}`]
+    const request = { method: 'PUT', path: '/part', headers, chunks: [body], idleTimeout: 10_000 }
+    // And nothing of it ends the process: vitest fails for an error that nobody hears.
+    await expect(connections.exchange(request, new Attempt())).rejects.toMatchObject({
+      code: expect.stringMatching(/^(ECONNRESET|EPIPE)$/),
+    })
+  },
+)
+
+interface Seen {
+  /** Connections that were made. */
+  connections: number
+  /** Requests, as text. */
+  requests: string[]
+}
+
+/** Answers each request with the next of these texts, the last one again and again; undefined is no answer. */
+async function answering(...answers: readonly (string | undefined)[]): Promise<Seen & { origin: Origin }> {
+  const seen: Seen = { connections: 0, requests: [] }
+  const server = createServer(socket => {
+    seen.connections++
+    socket
+      .on('error', () => {})
+      .on('data', bytes => {
+        const answer = answers[Math.min(seen.requests.push(String(bytes)), answers.length) - 1]
+        if (answer !== undefined) socket.write(answer)
+      })
+  })
+  return Object.assign(seen, { origin: await listening(server) })
+}
+
+async function listening(server: Server): Promise<Origin> {
+  const sockets = new Set<Socket>()
+  server.on('connection', socket => sockets.add(socket))
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  afterThisTest(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  const { port } = server.address() as AddressInfo
+  return { protocol: 'http:', hostname: '127.0.0.1', port: String(port) }
+}
+
+const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'
+const PUT: HttpRequest = {
+  method: 'PUT',
+  path: '/a',
+  headers: ['host', 'localhost', 'content-length', '1'],
+  chunks: [Buffer.from('x')],
+  idleTimeout: undefined,
+}
+
+function connect(origin: Origin, options: AgentOptions = {}): HttpConnections {
+  const connections = new HttpConnections(
+    origin,
+    new Agent({ keepAlive: true, ...options }) as ConnectingAgent,
+  )
+  afterThisTest(() => connections.close())
+  return connections
+}
+
+const givenUp = (message: string) => new StorageError('ERR_UPLOAD_ABORTED', message)
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await sleep(2)
+}
+
+const put = (connections: HttpConnections, attempt = new Attempt()) => connections.exchange(PUT, attempt)
+
+describe('connections to S3', () => {
+  it('carry one request after the other', async () => {
+    const server = await answering(OK)
+    const connections = connect(server.origin)
+    for (let i = 0; i < 3; i++) expect(await put(connections)).toMatchObject({ status: 200, body: '' })
+    expect(server).toMatchObject({
+      connections: 1,
+      requests: Array(3).fill(
+        'PUT /a HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\nconnection: keep-alive\r\n\r\nx',
+      ),
+    })
+  })
+
+  it('are as many as the agent may have, and requests wait in turn', async () => {
+    const server = await answering(OK)
+    const connections = connect(server.origin, { maxSockets: 2 })
+    const done: number[] = []
+    await Promise.all(Array.from({ length: 9 }, (_, i) => put(connections).then(() => done.push(i))))
+    expect([server.connections, done]).toEqual([2, [0, 1, 2, 3, 4, 5, 6, 7, 8]])
+  })
+
+  it('never carry a request that was given up while it waited', async () => {
+    const server = await answering(undefined, OK)
+    const connections = connect(server.origin, { maxSockets: 1 })
+    const [first, second] = [new Attempt(), new Attempt()]
+    const answers = [put(connections, first), put(connections, second), put(connections)]
+    await until(() => server.requests.length === 1)
+    for (const [i, attempt] of [second, first].entries()) attempt.stop(givenUp(`${i}`))
+    expect((await Promise.allSettled(answers)).map(({ status }) => status)).toEqual([
+      'rejected',
+      'rejected',
+      'fulfilled',
+    ])
+    expect(server).toMatchObject({ connections: 2, requests: { length: 2 } })
+  })
+
+  it('make room for those who wait when they break', async () => {
+    const server = await answering('nonsense', OK)
+    const connections = connect(server.origin, { maxSockets: 1 })
+    const answers = await Promise.allSettled([put(connections), put(connections)])
+    expect(answers.map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
+    expect(server.connections).toBe(2)
+  })
+
+  it.each([
+    [
+      'the answer says that it is the last',
+      ['HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'],
+    ],
+    [
+      'the server keeps it for no longer than a request takes',
+      [OK.replace('\r\n', '\r\nKeep-Alive: timeout=1\r\n')],
+    ],
+    ['more was answered than was asked for', [OK + OK.replace('200', '201')]],
+  ])('are not used again where %s', async (_, answers) => {
+    const server = await answering(...answers)
+    const connections = connect(server.origin)
+    for (let i = 0; i < 2; i++) expect((await put(connections)).status).toBe(200)
+    expect(server.connections).toBe(2)
+  })
+
+  it('are not used again where the agent keeps none', async () => {
+    const server = await answering(OK)
+    const connections = connect(server.origin, { keepAlive: false })
+    for (let i = 0; i < 2; i++) await put(connections)
+    expect(server.connections).toBe(2)
+    expect(server.requests[0]).toContain('\r\nconnection: close\r\n')
+  })
+
+  it.each([
+    ['ends', (socket: Socket) => socket.end()],
+    ['resets', (socket: Socket) => socket.resetAndDestroy()],
+    ['says something on', (socket: Socket) => socket.write(OK)],
+  ])('are not used again where the server %s one that waits', async (_, act) => {
+    const sockets: Socket[] = []
+    const server = createServer(socket => {
+      sockets.push(socket)
+      socket.on('error', () => {}).on('data', () => socket.write(OK))
+    })
+    const connections = connect(await listening(server))
+    await put(connections)
+    const [first] = sockets as [Socket]
+    act(first)
+    await until(() => first.destroyed)
+    await sleep(20)
+    expect((await put(connections)).status).toBe(200)
+    expect(sockets).toHaveLength(2)
+  })
+
+  it('keep no process alive while they wait', async () => {
+    const sockets: Socket[] = []
+    const server = createServer(socket => {
+      sockets.push(socket.on('data', () => {}))
+    })
+    const connections = connect(await listening(server))
+    const answer = put(connections)
+    await until(() => sockets.length === 1)
+    const kept = () => process.getActiveResourcesInfo().filter(kind => kind.startsWith('TCPSocket')).length
+    const during = kept()
+    sockets[0]?.write(OK)
+    await answer
+    expect(kept()).toBe(during - 1)
+  })
+
+  it('are closed with the driver, those in use when they are free', async () => {
+    const server = await answering(OK, OK, undefined, OK)
+    const connections = connect(server.origin)
+    await Promise.all([put(connections), put(connections)])
+    const attempt = new Attempt()
+    const last = put(connections, attempt)
+    await until(() => server.requests.length === 3)
+    connections.close()
+    attempt.stop(givenUp('enough'))
+    await expect(last).rejects.toThrow('enough')
+    expect((await put(connections)).status).toBe(200)
+    expect(server.connections).toBe(3)
+  })
+
+  it.each([
+    ['a header', { ...PUT, headers: ['host', 'a\r\nx-amz-acl: public-read'] }],
+    ['a path', { ...PUT, path: '/a HTTP/1.1\r\nx: y' }],
+    ['a header that is no latin1', { ...PUT, headers: ['host', '\u20ac'] }],
+  ])('carry no second header or request in the guise of %s', async (_, request) => {
+    const server = await answering(OK)
+    const connections = connect(server.origin)
+    await expect(connections.exchange(request, new Attempt())).rejects.toMatchObject({
+      code: 'ERR_INVALID_CHAR',
+    })
+    expect((await put(connections)).status).toBe(200)
+    expect(server.requests).toHaveLength(1)
+  })
+
+  it('end where they show no progress', async () => {
+    const server = await answering(undefined)
+    const request = { ...PUT, idleTimeout: 50 }
+    await expect(connect(server.origin).exchange(request, new Attempt())).rejects.toMatchObject({
+      code: 'ETIMEDOUT',
+    })
+  })
+
+  it('resume their TLS session', async () => {
+    const { key, certificate } = selfSigned()
+    const resumed: boolean[] = []
+    const server = createSecureServer({ key, cert: certificate }, socket => {
+      resumed.push(socket.isSessionReused())
+      socket
+        .on('error', () => {})
+        .on('data', () => socket.end(`${OK.replace('\r\n', '\r\nConnection: close\r\n')}`))
+    })
+    const origin = { ...(await listening(server)), protocol: 'https:' }
+    const agent = new SecureAgent({ keepAlive: true, rejectUnauthorized: false })
+    const connections = new HttpConnections(origin, agent as ConnectingAgent)
+    for (let i = 0; i < 2; i++) await put(connections)
+    expect(resumed).toEqual([false, true])
+  })
+})
+
+describe('an agent', () => {
+  type Connecting = Agent['createConnection']
+  const sameBut = (createConnection: Connecting) =>
+    Object.assign(new Agent({ keepAlive: true }), { createConnection })
+  const through = (origin: Origin, agent: Agent) => put(new HttpConnections(origin, agent as ConnectingAgent))
+
+  it('may hand over its connection later', async () => {
+    const server = await answering(OK)
+    const agent = sameBut((options, done) => {
+      setTimeout(() => done?.(null, netConnect(options as NetConnectOpts)), 10)
+      return undefined
+    })
+    expect((await through(server.origin, agent)).status).toBe(200)
+  })
+
+  it('may hand over none', async () => {
+    const { origin } = await answering(OK)
+    const reason = new Error('The proxy refuses.')
+    const failing: Connecting[] = [
+      () => {
+        throw reason
+      },
+      (_options, done) => {
+        done?.(reason, undefined as never)
+        return undefined
+      },
+    ]
+    for (const createConnection of failing)
+      await expect(through(origin, sameBut(createConnection))).rejects.toBe(reason)
+  })
+
+  it('that hands over its connection too late keeps it for the next request', async () => {
+    const server = await answering(OK)
+    let handOver = () => {}
+    const agent = sameBut((options, done) => {
+      handOver = () => done?.(null, netConnect(options as NetConnectOpts))
+      return undefined
+    })
+    const connections = new HttpConnections(server.origin, agent as ConnectingAgent)
+    const attempt = new Attempt()
+    const first = put(connections, attempt)
+    attempt.stop(givenUp('late'))
+    await expect(first).rejects.toThrow('late')
+    handOver()
+    expect((await put(connections)).status).toBe(200)
+    expect(server.requests).toHaveLength(1)
+  })
+
+  const clientWith = (httpAgent: Agent) =>
+    new S3Client({ region: 'us-east-1', endpoint: 'http://127.0.0.1:1', requestHandler: { httpAgent } })
+
+  it('of node is used, and one that only connects in its own way', async () => {
+    class Proxied extends Agent {
+      override createConnection(...args: Parameters<Connecting>) {
+        return super.createConnection(...args)
+      }
+    }
+    for (const agent of [new Agent(), new Proxied()])
+      expect(await agentOf(clientWith(agent), 'http:')).toBe(agent)
+  })
+
+  it('that serves requests in its own way is not used', async () => {
+    class Own extends Agent {
+      addRequest() {}
+    }
+    const proxied = Object.assign(new Agent(), { options: { proxyEnv: {} } })
+    for (const agent of [new Own(), proxied])
+      expect(await agentOf(clientWith(agent), 'http:')).toBeUndefined()
+  })
+})
+
+function block(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+}
