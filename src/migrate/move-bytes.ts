@@ -2,15 +2,16 @@ import { hash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { takeBody } from '../core/body.js'
 import type { Disk } from '../core/disk.js'
-import type { ObjectInfo, PutBody, PutOptions } from '../core/driver.js'
+import type { PutBody, PutOptions } from '../core/driver.js'
 import { StorageError } from '../core/errors.js'
 import { FillingBody } from '../core/filling-body.js'
+import type { ObjectHeaders } from '../core/object-headers.js'
 import type { FileAddress, StoredFile, StoredFileData } from '../core/stored-file.js'
 import { SNIFF_BYTES, sniffType } from '../upload/sniff.js'
-import { storedHeaders } from '../upload/stored-headers.js'
 import { differenceOf, factsAt, knows } from './facts.js'
 import { findAtTarget } from './find-at-target.js'
 import type { MoveContext } from './move-context.js'
+import { movedHeaders } from './moved-headers.js'
 import { type Facts, Tap, TappedBody } from './tap.js'
 
 /** Bytes; smaller files are in memory as a whole while they move. */
@@ -63,12 +64,9 @@ async function copyBytes(
     // What is in memory is compared before it is sent, so that no copy with other bytes is ever made of it.
     const wrongAtHand = isKnown && !(sent instanceof Readable) ? differenceOf(file, factsOfSent()) : undefined
     if (wrongAtHand !== undefined) throw changed(wrongAtHand)
-    const headers = { ...kept(info), ...storedHeaders(disk, type, file.name) }
+    const headers = movedHeaders(disk, { type, name: file.name }, info)
     trace.begin()
-    const stored = await putNew(disk, target, sent, {
-      ...headers,
-      ...{ contentType: type, size: info.size, signal },
-    })
+    const stored = await putNew(disk, target, sent, putOptions(headers, info.size, signal))
     if (stored === undefined) trace.refused()
     // What lies there already may be what an earlier try left.
     const facts = stored === undefined ? await factsAt(disk, file, context) : factsOfSent()
@@ -79,19 +77,31 @@ async function copyBytes(
       if (stored !== undefined) await disk.delete(target, { signal }).catch(() => {})
       throw wrong
     }
-    const { name, encoding, storedSize, scan } = file
-    const { version } = stored ?? {}
-    const size = isKnown ? file.size : facts.size
-    const sha256 = file.sha256 ?? (encoding === undefined ? facts.sha256 : null)
-    return { ...target, name, size, type, sha256, version, encoding, storedSize, scan }
+    return movedFile(file, target, { facts, type, version: stored?.version })
   } finally {
     body.destroy()
   }
 }
 
-/** What the object was answered with at its old place. */
-function kept({ contentDisposition, cacheControl }: ObjectInfo) {
-  return { contentDisposition, cacheControl }
+/** Written out, as the members of a row below: to spread an object takes as long as to sign a request. */
+function putOptions(
+  { contentType, contentDisposition, cacheControl }: ObjectHeaders,
+  size: number,
+  signal: AbortSignal | undefined,
+): PutOptions {
+  return { contentType, contentDisposition, cacheControl, size, signal, ifNoneMatch: '*' }
+}
+
+/** What the row is to say of the file. */
+function movedFile(
+  file: StoredFile,
+  { disk, backend, tenant, key }: FileAddress,
+  { facts, type, version }: { facts: Facts; type: string; version: string | undefined },
+): StoredFileData {
+  const { name, encoding, storedSize, scan } = file
+  const size = knows(file) ? file.size : facts.size
+  const sha256 = file.sha256 ?? (encoding === undefined ? facts.sha256 : null)
+  return { disk, backend, tenant, key, name, size, type, sha256, version, encoding, storedSize, scan }
 }
 
 /** A small body. Where the driver has read it already, it is taken as it lies there. */
@@ -137,7 +147,7 @@ async function putNew(
   options: PutOptions,
 ): Promise<{ version?: string } | undefined> {
   try {
-    return await disk.put(target, body, { ...options, ifNoneMatch: '*' })
+    return await disk.put(target, body, options)
   } catch (error) {
     if (StorageError.is(error, 'ERR_FILE_EXISTS')) return undefined
     // Nobody aborted it and reading has not failed: the body was not as long as was said.

@@ -4,9 +4,9 @@ import type { CopiedObject, ObjectInfo } from '../core/driver.js'
 import { StorageError } from '../core/errors.js'
 import { publish } from '../core/events.js'
 import type { FileAddress, StoredFile, StoredFileData } from '../core/stored-file.js'
-import { storedHeaders } from '../upload/stored-headers.js'
 import { moveBytes } from './move-bytes.js'
 import type { MoveContext } from './move-context.js'
+import { movedHeaders } from './moved-headers.js'
 
 /** Bytes. A smaller file is read and written in fewer requests than a copy between two buckets takes. */
 const WORTH_ASKING = 1024 * 1024
@@ -89,11 +89,10 @@ async function copyOnServer(
 ): Promise<CopiedObject | undefined> {
   // Bytes that are read afterwards count then.
   if (verify === 'size') await rate.take(info.size, signal)
-  const { contentDisposition, cacheControl, size } = info
-  const headers = { contentDisposition, cacheControl, ...storedHeaders(disk, file.type, file.name) }
+  const headers = movedHeaders(disk, file, info)
   trace.begin()
   try {
-    const copied = await disk.copyFrom(file, target, { ...headers, contentType: file.type, size, signal })
+    const copied = await disk.copyFrom(file, target, { ...headers, size: info.size, signal })
     if (copied === undefined) trace.refused()
     return copied
   } catch (error) {
