@@ -41,17 +41,17 @@ async function moveByKilledRunners({ address, dataSource }: MovingTown, traffic:
     await until(async () => (await movedRows(dataSource)) >= goal)
   }
   for (const share of [0.05, 0.1]) {
-    const runner = new Runner(address)
+    const runner = Runner.mover(address)
     await more(share)
     await runner.kill()
   }
   // So slow that every file is read before they are done.
-  const [killed, survivor] = [0, 1].map(() => new Runner(address, { rate: '200kb' })) as [Runner, Runner]
+  const [killed, survivor] = [0, 1].map(() => Runner.mover(address, { rate: '200kb' })) as [Runner, Runner]
   await more(0.05)
   await until(() => traffic.rounds > 0)
   await killed.kill()
   expect(await movedRows(dataSource)).toBeLessThan(ROWS * 0.8)
-  const reports = await Promise.all([survivor.report(), new Runner(address).report()])
+  const reports = await Promise.all([survivor.report(), Runner.mover(address).report()])
   for (const report of reports) {
     expect(report).toMatchObject({ failed: 0, aborted: false })
     expect(report.moved).toBeGreaterThan(0)
@@ -127,7 +127,7 @@ describeWithPostgres(`a house of ${ROWS} files`, () => {
         const savedAgain = await deliveries.findBy(loaded.map(({ id }) => ({ id })))
         expect(savedAgain.map(({ file }) => file?.backend)).toEqual(loaded.map(() => 'local'))
 
-        const runners = [new Runner(address), new Runner(address)]
+        const runners = [Runner.mover(address), Runner.mover(address)]
         await visitor.readAll()
         const reports = await Promise.all(runners.map(runner => runner.report()))
         expect(reports.map(({ failed, skipped }) => failed + skipped)).toEqual([0, 0])

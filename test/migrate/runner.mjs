@@ -1,12 +1,12 @@
-// A process that moves deliveries, so that a test can kill it. What it is to do comes as JSON.
+// A process that moves deliveries, or takes the move back or prunes what it left, so that a test can kill it. What it is to do comes as JSON.
 import { DataSource, EntitySchema } from 'typeorm'
 import { createStorage } from '../../dist/core/index.js'
 import { LocalDriver } from '../../dist/drivers/local/index.js'
 import { S3Driver } from '../../dist/drivers/s3/index.js'
-import { migrateFiles } from '../../dist/migrate/index.js'
+import { migrateFiles, pruneFiles, rollbackFiles } from '../../dist/migrate/index.js'
 import { fileColumn, withFiles } from '../../dist/typeorm/index.js'
 
-const { address, ...options } = JSON.parse(process.argv[2] ?? '{}')
+const { address, task, ...options } = JSON.parse(process.argv[2] ?? '{}')
 const { bucket, endpoint, region, ...credentials } = address.s3
 const storage = createStorage({
   secret: 'of a process of its own',
@@ -26,7 +26,8 @@ const dataSource = withFiles(
   new DataSource({ type: 'postgres', url: address.url, entities: [Delivery] }),
 )
 await dataSource.initialize()
-const report = await migrateFiles({ dataSource, entity: Delivery, to: 's3', ...options })
+const tasks = { move: migrateFiles, rollback: rollbackFiles, prune: pruneFiles }
+const report = await tasks[task]({ dataSource, entity: Delivery, to: 's3', ...options })
 process.stdout.write(JSON.stringify(report))
 await dataSource.destroy()
 await storage.close()
