@@ -34,6 +34,8 @@ export class UploadMemory {
   readonly #line: Waiting[] = []
   /** Laid out, and used by nobody. Fresh memory costs more time than copying a part into it. */
   #idle: ArrayBufferLike[] = []
+  /** What V8 does not count, as far as it is not collected yet. */
+  #uncounted: WeakRef<SharedArrayBuffer>[] = []
   #timer: NodeJS.Timeout | undefined
   #used = 0
 
@@ -105,7 +107,22 @@ export class UploadMemory {
   /** Memory for `bytes` that were reserved. What is in it is anybody's. */
   layOut(bytes: number): ArrayBufferLike {
     const found = this.#idle.findIndex(({ byteLength }) => byteLength === bytes)
-    return this.#idle.splice(found, found < 0 ? 0 : 1)[0] ?? Buffer.allocUnsafeSlow(bytes).buffer
+    return this.#idle.splice(found, found < 0 ? 0 : 1)[0] ?? this.#make(bytes)
+  }
+
+  /**
+   * V8 counts memory outside of its heap, and what one upload lays out at its beginning was enough to have it collect the
+   * whole heap again and again ("Uploads", docs/reference/benchmarks.md). Not so a SharedArrayBuffer, though nobody shares
+   * it. But its garbage does not hurry V8 either, so there is never more of it than the budget.
+   */
+  #make(bytes: number): ArrayBufferLike {
+    const alive = this.#uncounted.flatMap(each => each.deref() ?? [])
+    this.#uncounted = alive.map(each => new WeakRef(each))
+    if (alive.reduce((sum, { byteLength }) => sum + byteLength, bytes) > this.limit)
+      return Buffer.allocUnsafeSlow(bytes).buffer
+    const memory = new SharedArrayBuffer(bytes)
+    this.#uncounted.push(new WeakRef(memory))
+    return memory
   }
 
   /** Takes memory back that nobody reads any more, for the next upload. */

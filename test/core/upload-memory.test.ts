@@ -120,6 +120,22 @@ async function upload(budget: UploadMemory, size: number, turns: number): Promis
   return sent
 }
 
+describe('memory that is laid out', () => {
+  it('is used again', () => {
+    const budget = new UploadMemory(2 * BLOCK)
+    const first = budget.layOut(BLOCK)
+    budget.recycle(first)
+    expect(budget.layOut(BLOCK)).toBe(first)
+    expect(budget.layOut(BLOCK)).not.toBe(first)
+  })
+
+  it('is unknown to V8 up to the budget, and no further: V8 must collect what uploads left behind', () => {
+    const budget = new UploadMemory(2 * BLOCK)
+    const all = [1, 2, 3].map(() => budget.layOut(BLOCK))
+    expect(all.map(memory => memory instanceof SharedArrayBuffer)).toEqual([true, true, false])
+  })
+})
+
 describe('uploads that share their memory', () => {
   it('all come to their end, never hold more than there is, and leave nothing behind', async () => {
     const sizes = fc.array(fc.integer({ min: 0, max: 5 * BLOCK }), { minLength: 1, maxLength: 12 })
