@@ -1,4 +1,5 @@
-import { Agent, type AgentOptions } from 'node:http'
+import { Agent } from 'node:http'
+import type { AgentOptions } from 'node:https'
 import type { S3Client } from '@aws-sdk/client-s3'
 
 /** Ends in a name that belongs to nobody (RFC 2606, section 2), should a handler send it after all. */

@@ -15,6 +15,8 @@ export interface Exchange {
 /** Told what becomes of a connection. */
 export interface ConnectionOwner {
   readonly persistence: Persistence
+  /** Milliseconds that a connection may wait for its next request; 0 for as long as the server keeps it. */
+  readonly restTime: number
   /** It may carry the next request. */
   free(connection: HttpConnection): void
   /** It is closed; said once. */
@@ -80,6 +82,12 @@ export class HttpConnection {
     }
   }
 
+  /** Waits for the next request, and keeps no process alive. */
+  rest(): void {
+    this.#socket.unref()
+    this.#watch(this.#owner.restTime)
+  }
+
   close(): void {
     this.#socket.destroy()
   }
@@ -87,7 +95,7 @@ export class HttpConnection {
   /** In one go: the kernel gets the head and all chunks together, and none is copied. */
   #write(work: Work): void {
     const { request } = work.exchange
-    const { chunks, idleTimeout } = request
+    const { chunks, idleTimeout = 0 } = request
     const onSent = (error?: Error | null) => {
       if (error) return // of which the socket tells as well
       work.isSent = true
@@ -95,12 +103,17 @@ export class HttpConnection {
     }
     const head = headOf(request, this.#owner.persistence)
     const socket = this.#socket.ref()
-    if (idleTimeout !== undefined) socket.setTimeout(idleTimeout)
+    this.#watch(idleTimeout)
     let left = chunks.length
     socket.cork()
     socket.write(head, 'latin1', left === 0 ? onSent : undefined)
     for (const chunk of chunks) socket.write(chunk, --left === 0 ? onSent : undefined)
     socket.uncork()
+  }
+
+  /** @param ms without any progress; 0 for as long as it takes */
+  #watch(ms: number): void {
+    if ((this.#socket.timeout ?? 0) !== ms) this.#socket.setTimeout(ms)
   }
 
   #read(bytes: Buffer): void {
@@ -150,10 +163,8 @@ export class HttpConnection {
     const { exchange, reader, isSent } = work
     this.#release(work)
     this.#keptUntil = keptUntil(answer)
-    if (isSent && reader.isReusable && this.#owner.persistence === 'keep-alive') {
-      this.#socket.unref() // one that waits keeps no process alive
-      this.#owner.free(this)
-    } else this.close()
+    if (isSent && reader.isReusable && this.#owner.persistence === 'keep-alive') this.#owner.free(this)
+    else this.close()
     exchange.resolve(answer)
   }
 
@@ -169,7 +180,6 @@ export class HttpConnection {
     this.#work = undefined
     early?.giveUp.cancel()
     exchange.attempt.onStop = undefined
-    if (exchange.request.idleTimeout !== undefined) this.#socket.setTimeout(0)
   }
 }
 
