@@ -33,9 +33,14 @@ interface Work {
   early: { readonly whenSent: () => void; readonly giveUp: Wait } | undefined
 }
 
+type Written = (error?: Error | null) => void
+
 /** Milliseconds. */
 const SENT_WITHIN = 1_000
 const TURNS = 3
+
+/** Of a body that is watched for progress over TLS. */
+const BURST = 1024 * 1024
 
 /** Milliseconds that a request may be on its way while the server ends a connection that waited for it too long. */
 const ON_ITS_WAY = 1_000
@@ -92,7 +97,6 @@ export class HttpConnection {
     this.#socket.destroy()
   }
 
-  /** In one go: the kernel gets the head and all chunks together, and none is copied. */
   #write(work: Work): void {
     const { request } = work.exchange
     const { chunks, idleTimeout = 0 } = request
@@ -104,11 +108,28 @@ export class HttpConnection {
     const head = headOf(request, this.#owner.persistence)
     const socket = this.#socket.ref()
     this.#watch(idleTimeout)
-    let left = chunks.length
     socket.cork()
-    socket.write(head, 'latin1', left === 0 ? onSent : undefined)
-    for (const chunk of chunks) socket.write(chunk, --left === 0 ? onSent : undefined)
+    socket.write(head, 'latin1', chunks.length === 0 ? onSent : undefined)
+    if (idleTimeout > 0 && socket instanceof TLSSocket) this.#writeInTurn(burstsOf(chunks), onSent)
+    else this.#writeTogether(chunks, onSent)
     socket.uncork()
+  }
+
+  /** The kernel gets them in one go, and none is copied. */
+  #writeTogether(chunks: readonly Uint8Array[], onSent: Written): void {
+    let left = chunks.length
+    for (const chunk of chunks) this.#socket.write(chunk, --left === 0 ? onSent : undefined)
+  }
+
+  /** Of what is encrypted in one go, node sees no progress before all of it is with the kernel. */
+  #writeInTurn(bursts: Iterator<readonly Uint8Array[]>, onSent: Written): void {
+    const { value: burst } = bursts.next()
+    if (burst === undefined) onSent()
+    else {
+      this.#socket.cork()
+      this.#writeTogether(burst, error => (error ? onSent(error) : this.#writeInTurn(bursts, onSent)))
+      this.#socket.uncork()
+    }
   }
 
   /** @param ms without any progress; 0 for as long as it takes */
@@ -181,6 +202,24 @@ export class HttpConnection {
     early?.giveUp.cancel()
     exchange.attempt.onStop = undefined
   }
+}
+
+/** The same in portions of {@link BURST} at least, where it is not the last. */
+function* burstsOf(chunks: readonly Uint8Array[]): Generator<Uint8Array[], undefined> {
+  let burst: Uint8Array[] = []
+  let size = 0
+  for (const chunk of chunks) {
+    for (let at = 0; at < chunk.length; at += BURST) {
+      const piece = chunk.subarray(at, at + BURST)
+      burst.push(piece)
+      size += piece.length
+      if (size < BURST) continue
+      yield burst
+      burst = []
+      size = 0
+    }
+  }
+  if (size > 0) yield burst
 }
 
 /** As long as the server says (RFC 2068, section 19.7.1.1), less the time that a request takes to get there. */

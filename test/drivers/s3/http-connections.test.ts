@@ -302,6 +302,37 @@ describe('connections to S3', () => {
     })
   })
 
+  it.each(['http:', 'https:'])('take as long as the server goes on reading, over %s', async protocol => {
+    const { key, certificate } = selfSigned()
+    const length = 24 * MIB
+    const readSlowly = (socket: Socket) => {
+      let read = 0
+      socket
+        .on('error', () => {})
+        .on('data', bytes => {
+          read += bytes.length
+          socket.pause()
+          setTimeout(() => socket.resume(), 2)
+          if (read > length) socket.write(OK)
+        })
+    }
+    const server =
+      protocol === 'http:'
+        ? createServer(readSlowly)
+        : createSecureServer({ key, cert: certificate }, readSlowly)
+    const origin = { ...(await listening(server)), protocol }
+    const agent = protocol === 'http:' ? new Agent() : new SecureAgent({ rejectUnauthorized: false })
+    const request = {
+      ...PUT,
+      headers: ['host', 'localhost', 'content-length', `${length}`],
+      chunks: [BODY, BODY, BODY],
+      // More than the server needs for what the kernels hold.
+      idleTimeout: 800,
+    }
+    const answer = new HttpConnections(origin, agent as ConnectingAgent).exchange(request, new Attempt())
+    expect((await answer).status).toBe(200)
+  })
+
   it('are probed by the kernel while they wait, as those of the agent are', async () => {
     const server = await answering(OK)
     const probed: unknown[] = []
