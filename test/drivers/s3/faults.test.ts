@@ -256,6 +256,17 @@ describeWithS3('the S3 driver behind a connection that fails', () => {
     expect([ownProxy.seen.length, await ownProxy.connections()]).toEqual([2, 0])
   })
 
+  it('keeps no connection where it is closed while it gets ready', async () => {
+    const ownProxy = await startFaultyProxy(s3Connection().endpoint)
+    afterThisTest(() => ownProxy.close())
+    const one = driver({ endpoint: ownProxy.endpoint })
+    const put = one.put(key, Buffer.from('small'), TEXT)
+    await one.close()
+    expect(await put).toMatchObject({ size: 5 })
+    await sleep(50)
+    expect(await ownProxy.connections()).toBe(0)
+  })
+
   it('ends a large put to a server that never answers', async () => {
     proxy.fault = req => swallow(req)
     const impatient = driver({ requestTimeout: 200, maxAttempts: 1 })
