@@ -72,7 +72,8 @@ export class HttpConnection {
 
   /** Whether the next request may be sent on it. */
   get isUsable(): boolean {
-    return this.#socket.writable && performance.now() < this.#keptUntil
+    const { writable, readableEnded } = this.#socket
+    return writable && !readableEnded && performance.now() < this.#keptUntil
   }
 
   /** Rejects when the connection is gone; resolves when it is free for the next request, or gone as well. */

@@ -333,6 +333,29 @@ describe('connections to S3', () => {
     expect((await answer).status).toBe(200)
   })
 
+  it('are not used again where the server ended them while it read on', async () => {
+    const { key, certificate } = selfSigned()
+    let made = 0
+    const server = createSecureServer({ key, cert: certificate, allowHalfOpen: true }, socket => {
+      made++
+      socket
+        .on('error', () => {})
+        .once('data', () => socket.end(OK))
+        .resume()
+    })
+    const origin = { ...(await listening(server)), protocol: 'https:' }
+    const agent = new SecureAgent({
+      keepAlive: true,
+      rejectUnauthorized: false,
+      allowHalfOpen: true,
+    } as AgentOptions)
+    const connections = new HttpConnections(origin, agent as ConnectingAgent)
+    const headers = ['host', 'localhost', 'content-length', `${BODY.length}`]
+    const request = { ...PUT, headers, chunks: [BODY], idleTimeout: 1_000 }
+    for (let i = 0; i < 2; i++) expect((await connections.exchange(request, new Attempt())).status).toBe(200)
+    expect(made).toBe(2)
+  })
+
   it('are probed by the kernel while they wait, as those of the agent are', async () => {
     const server = await answering(OK)
     const probed: unknown[] = []
@@ -597,7 +620,8 @@ describe('an agent', () => {
       addRequest() {}
     }
     const proxied = Object.assign(new Agent(), { options: { proxyEnv: {} } })
-    for (const agent of [new Own(), proxied])
+    const local = new Agent({ socketPath: '/run/proxy.sock' } as AgentOptions)
+    for (const agent of [new Own(), proxied, local])
       expect(await agentOf(clientWith(agent), 'http:')).toBeUndefined()
   })
 })
