@@ -1,4 +1,5 @@
-import { Agent, type AgentOptions } from 'node:http'
+import { Agent } from 'node:http'
+import type { AgentOptions } from 'node:https'
 import type { S3Client } from '@aws-sdk/client-s3'
 
 /** Ends in a name that belongs to nobody (RFC 2606, section 2), should a handler send it after all. */
@@ -29,11 +30,13 @@ export async function agentOf(
 
 /**
  * Whether `createConnection` is all there is to a connection of this agent. Some have their own way to serve a request
- * (agent-base, and the proxy agents that are built upon it), or send other requests to a proxy than to a server.
+ * (agent-base, and the proxy agents that are built upon it), send other requests to a proxy than to a server, or send
+ * all of them to a socket of the file system.
  */
 function canConnect(agent: Agent): agent is ConnectingAgent {
   const isOwn = (name: string) => Reflect.get(agent, name) === Reflect.get(Agent.prototype, name)
   const options: unknown = Reflect.get(agent, 'options')
-  if (typeof options !== 'object' || options === null || Reflect.get(options, 'proxyEnv')) return false
+  if (typeof options !== 'object' || options === null) return false
+  if (Reflect.get(options, 'proxyEnv') || Reflect.get(options, 'socketPath')) return false
   return isOwn('addRequest') && isOwn('createSocket')
 }

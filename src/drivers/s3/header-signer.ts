@@ -49,7 +49,7 @@ export class HeaderSigner {
   }
 
   /**
-   * The headers to send, names and values in turn, as `http.request` takes them.
+   * The headers to send, names and values in turn.
    *
    * @param at the time of signing, in milliseconds since 1970
    */

@@ -16,11 +16,11 @@ const MAX_HEAD = 16 * 1024
 const LINE_END = '\r\n'
 const HEAD_END = '\r\n\r\n'
 /** RFC 9112, section 4. */
-const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: |$)/
-/** RFC 9112, section 5: a token, and no space before the colon. */
-const HEADER = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*(.*?)[ \t]*$/
+const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
+/** RFC 9112, section 5: a token, no space before the colon, and nothing that some take for the end of a line. */
+const HEADER = /^([!#$%&'*+.^_`|~\w-]+):([\t\x20-\x7e\x80-\xff]*)$/
 /** RFC 9112, section 7.1; extensions mean nothing to us. */
-const CHUNK_SIZE = /^([0-9A-Fa-f]{1,8})[ \t]*(?:;.*)?$/
+const CHUNK_SIZE = /^([0-9A-Fa-f]{1,8})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/
 
 type Framing =
   | { readonly by: 'length'; readonly length: number }
@@ -145,11 +145,10 @@ export class AnswerReader {
 
   /** They are of no use to us. @param lineEnd of the last chunk, which is empty */
   #readTrailers(lineEnd: number): boolean {
+    // Without trailers, the line of the last chunk and the empty one behind it are the end.
     const end = this.#text.indexOf(HEAD_END, lineEnd)
-    if (end < 0) {
-      // Without trailers, the line of the last chunk and the empty one behind it are the end.
-      return this.#waitForChunk()
-    }
+    if (end < 0) return this.#waitForChunk()
+    headersOf(this.#text.slice(lineEnd, end).split(LINE_END).slice(1))
     this.#text = this.#text.slice(end + HEAD_END.length)
     return true
   }
@@ -162,9 +161,9 @@ export class AnswerReader {
 function headersOf(lines: readonly string[]): HttpHeaders {
   const headers: Record<string, string> = Object.create(null)
   for (const line of lines) {
-    const [, written = '', value = ''] = HEADER.exec(line) ?? []
+    const [, written = '', spaced = ''] = HEADER.exec(line) ?? []
     if (written === '') throw notHttp()
-    const name = written.toLowerCase()
+    const [name, value] = [written.toLowerCase(), spaced.trim()]
     const before = headers[name]
     // Several are one list (RFC 9110, section 5.3), but two lengths would be two ends (RFC 9112, section 6.3).
     if (before === undefined) headers[name] = value

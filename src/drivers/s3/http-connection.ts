@@ -15,6 +15,8 @@ export interface Exchange {
 /** Told what becomes of a connection. */
 export interface ConnectionOwner {
   readonly persistence: Persistence
+  /** Milliseconds that a connection may wait for its next request; 0 for as long as the server keeps it. */
+  readonly restTime: number
   /** It may carry the next request. */
   free(connection: HttpConnection): void
   /** It is closed; said once. */
@@ -31,9 +33,14 @@ interface Work {
   early: { readonly whenSent: () => void; readonly giveUp: Wait } | undefined
 }
 
+type Written = (error?: Error | null) => void
+
 /** Milliseconds. */
 const SENT_WITHIN = 1_000
 const TURNS = 3
+
+/** Of a body that is watched for progress over TLS. */
+const BURST = 1024 * 1024
 
 /** Milliseconds that a request may be on its way while the server ends a connection that waited for it too long. */
 const ON_ITS_WAY = 1_000
@@ -65,7 +72,8 @@ export class HttpConnection {
 
   /** Whether the next request may be sent on it. */
   get isUsable(): boolean {
-    return this.#socket.writable && performance.now() < this.#keptUntil
+    const { writable, readableEnded } = this.#socket
+    return writable && !readableEnded && performance.now() < this.#keptUntil
   }
 
   /** Rejects when the connection is gone; resolves when it is free for the next request, or gone as well. */
@@ -80,14 +88,19 @@ export class HttpConnection {
     }
   }
 
+  /** Waits for the next request, and keeps no process alive. */
+  rest(): void {
+    this.#socket.unref()
+    this.#watch(this.#owner.restTime)
+  }
+
   close(): void {
     this.#socket.destroy()
   }
 
-  /** In one go: the kernel gets the head and all chunks together, and none is copied. */
   #write(work: Work): void {
     const { request } = work.exchange
-    const { chunks, idleTimeout } = request
+    const { chunks, idleTimeout = 0 } = request
     const onSent = (error?: Error | null) => {
       if (error) return // of which the socket tells as well
       work.isSent = true
@@ -95,12 +108,34 @@ export class HttpConnection {
     }
     const head = headOf(request, this.#owner.persistence)
     const socket = this.#socket.ref()
-    if (idleTimeout !== undefined) socket.setTimeout(idleTimeout)
-    let left = chunks.length
+    this.#watch(idleTimeout)
     socket.cork()
-    socket.write(head, 'latin1', left === 0 ? onSent : undefined)
-    for (const chunk of chunks) socket.write(chunk, --left === 0 ? onSent : undefined)
+    socket.write(head, 'latin1', chunks.length === 0 ? onSent : undefined)
+    if (idleTimeout > 0 && socket instanceof TLSSocket) this.#writeInTurn(burstsOf(chunks), onSent)
+    else this.#writeTogether(chunks, onSent)
     socket.uncork()
+  }
+
+  /** The kernel gets them in one go, and none is copied. */
+  #writeTogether(chunks: readonly Uint8Array[], onSent: Written): void {
+    let left = chunks.length
+    for (const chunk of chunks) this.#socket.write(chunk, --left === 0 ? onSent : undefined)
+  }
+
+  /** Of what is encrypted in one go, node sees no progress before all of it is with the kernel. */
+  #writeInTurn(bursts: Iterator<readonly Uint8Array[]>, onSent: Written): void {
+    const { value: burst } = bursts.next()
+    if (burst === undefined) onSent()
+    else {
+      this.#socket.cork()
+      this.#writeTogether(burst, error => (error ? onSent(error) : this.#writeInTurn(bursts, onSent)))
+      this.#socket.uncork()
+    }
+  }
+
+  /** @param ms without any progress; 0 for as long as it takes */
+  #watch(ms: number): void {
+    if ((this.#socket.timeout ?? 0) !== ms) this.#socket.setTimeout(ms)
   }
 
   #read(bytes: Buffer): void {
@@ -150,10 +185,8 @@ export class HttpConnection {
     const { exchange, reader, isSent } = work
     this.#release(work)
     this.#keptUntil = keptUntil(answer)
-    if (isSent && reader.isReusable && this.#owner.persistence === 'keep-alive') {
-      this.#socket.unref() // one that waits keeps no process alive
-      this.#owner.free(this)
-    } else this.close()
+    if (isSent && reader.isReusable && this.#owner.persistence === 'keep-alive') this.#owner.free(this)
+    else this.close()
     exchange.resolve(answer)
   }
 
@@ -169,8 +202,25 @@ export class HttpConnection {
     this.#work = undefined
     early?.giveUp.cancel()
     exchange.attempt.onStop = undefined
-    if (exchange.request.idleTimeout !== undefined) this.#socket.setTimeout(0)
   }
+}
+
+/** The same in portions of {@link BURST} at least, where it is not the last. */
+function* burstsOf(chunks: readonly Uint8Array[]): Generator<Uint8Array[], undefined> {
+  let burst: Uint8Array[] = []
+  let size = 0
+  for (const chunk of chunks) {
+    for (let at = 0; at < chunk.length; at += BURST) {
+      const piece = chunk.subarray(at, at + BURST)
+      burst.push(piece)
+      size += piece.length
+      if (size < BURST) continue
+      yield burst
+      burst = []
+      size = 0
+    }
+  }
+  if (size > 0) yield burst
 }
 
 /** As long as the server says (RFC 2068, section 19.7.1.1), less the time that a request takes to get there. */

@@ -1,7 +1,8 @@
-import { isIP, type Socket } from 'node:net'
+import { AsyncResource } from 'node:async_hooks'
+import { isIP, Socket } from 'node:net'
 import type { Attempt } from '../../core/attempt.js'
 import type { ConnectingAgent } from './client-agent.js'
-import type { HttpAnswer } from './http-answer.js'
+import { type HttpAnswer, hangUp } from './http-answer.js'
 import { type ConnectionOwner, type Exchange, HttpConnection } from './http-connection.js'
 import type { HttpRequest, Persistence } from './http-request.js'
 
@@ -20,10 +21,13 @@ const PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 }
  */
 export class HttpConnections implements ConnectionOwner {
   readonly persistence: Persistence
+  readonly restTime: number
   readonly #agent: ConnectingAgent
   readonly #origin: Origin
   readonly #free: HttpConnection[] = []
   readonly #waiting = new Set<Exchange>()
+  /** Connections are made in that of the first request, lest each keep the one of its own for as long as it lives. */
+  readonly #context: AsyncResource
   /** Those on their way included. */
   #count = 0
   #isClosed = false
@@ -31,9 +35,11 @@ export class HttpConnections implements ConnectionOwner {
   #session: Buffer | undefined
 
   constructor(origin: Origin, agent: ConnectingAgent) {
+    this.#context = new AsyncResource('S3_CONNECTIONS')
     this.#origin = origin
     this.#agent = agent
     this.persistence = agent.options.keepAlive ? 'keep-alive' : 'close'
+    this.restTime = agent.options.timeout || 0
   }
 
   /**
@@ -52,7 +58,10 @@ export class HttpConnections implements ConnectionOwner {
     const next = connection.isUsable ? this.#next() : undefined
     if (next !== undefined) connection.send(next)
     else if (this.#isClosed || !connection.isUsable || this.#free.length >= maxFreeSockets) connection.close()
-    else this.#free.push(connection)
+    else {
+      connection.rest()
+      this.#free.push(connection)
+    }
   }
 
   gone(connection: HttpConnection): void {
@@ -70,8 +79,12 @@ export class HttpConnections implements ConnectionOwner {
   #serve(exchange: Exchange): void {
     const connection = this.#takeFree()
     if (connection !== undefined) connection.send(exchange)
-    else if (this.#count < Math.min(this.#agent.maxSockets, this.#agent.maxTotalSockets)) this.#open(exchange)
+    else if (this.#hasRoom) this.#open(exchange)
     else this.#wait(exchange)
+  }
+
+  get #hasRoom(): boolean {
+    return this.#count < Math.min(this.#agent.maxSockets, this.#agent.maxTotalSockets)
   }
 
   /** The one that was used last: the others grow old, and the server ends them. */
@@ -100,34 +113,67 @@ export class HttpConnections implements ConnectionOwner {
   }
 
   #open(exchange: Exchange): void {
+    const { attempt, reject } = exchange
     this.#count++
-    exchange.attempt.onStop = exchange.reject
-    let isDone = false
-    // An agent gives its socket back, or gives it to the callback; node's own calls that as well, when it stands.
-    const done = (error: unknown, socket?: unknown) => {
-      if (isDone) return
-      isDone = true
-      if (socket) return this.#opened(socket as Socket, exchange)
-      exchange.attempt.onStop = undefined
-      exchange.reject(error ?? new Error('The agent makes no connection.'))
+    let isAwaited = true
+    // Nobody knows whether the agent hands over anything any more, so others have the room.
+    attempt.onStop = reason => {
+      isAwaited = false
+      reject(reason)
       this.#left()
     }
+    this.#connect((error, socket) => {
+      if (!isAwaited) return this.#late(socket)
+      isAwaited = false
+      attempt.onStop = undefined
+      if (socket !== undefined) return this.#adopt(socket).send(exchange)
+      reject(error)
+      // Those who wait are not served in each other's calls: they may be thousands.
+      queueMicrotask(() => this.#left())
+    })
+  }
+
+  /** An agent gives its socket back, or gives it to the callback; node's own calls that as well, when it stands. */
+  #connect(done: (error: unknown, socket?: Socket) => void): void {
+    let isDone = false
+    const once = (error: unknown, made?: unknown) => {
+      if (isDone) return
+      isDone = true
+      if (error) done(error)
+      else if (!(made instanceof Socket)) done(new Error('The agent makes no connection.'))
+      else if (made.destroyed) done(made.on('error', () => {}).errored ?? hangUp())
+      else done(undefined, made)
+    }
     try {
-      const socket = this.#agent.createConnection(this.#optionsOf(), done)
-      if (socket) done(null, socket)
+      const made = this.#context.runInAsyncScope(() => this.#agent.createConnection(this.#optionsOf(), once))
+      if (made) once(undefined, made)
     } catch (error) {
-      done(error)
+      once(error)
     }
   }
 
-  #opened(socket: Socket, exchange: Exchange): void {
-    socket.setKeepAlive(true, this.#agent.options.keepAliveMsecs)
-    socket.on('session', session => {
-      this.#session = session
-    })
-    const connection = new HttpConnection(socket, this)
-    if (exchange.attempt.reason === undefined) connection.send(exchange)
-    else this.free(connection)
+  /** Of a request that was given up meanwhile. */
+  #late(socket: Socket | undefined): void {
+    if (socket === undefined) return
+    if (!this.#hasRoom) return void socket.on('error', () => {}).destroy()
+    this.#count++
+    this.free(this.#adopt(socket))
+  }
+
+  #adopt(socket: Socket): HttpConnection {
+    const { keepAliveMsecs = 1_000, maxCachedSessions } = this.#agent.options
+    socket.setKeepAlive(true, keepAliveMsecs)
+    if (maxCachedSessions !== 0) {
+      socket
+        .on('session', session => {
+          this.#session = session
+        })
+        // It may have been the session that the server did not like.
+        .on('error', () => {
+          this.#session = undefined
+        })
+    }
+    return new HttpConnection(socket, this)
   }
 
   /** One connection less: there is room for whoever waits. */

@@ -91,8 +91,7 @@ function crc32Of({ crc32 }: Block): string | undefined {
 }
 
 function versionOf({ headers }: HttpAnswer): string | undefined {
-  const version = headers['x-amz-version-id']
-  return typeof version === 'string' ? version : undefined
+  return headers['x-amz-version-id']
 }
 
 function etagOf({ headers }: HttpAnswer, key: string): string {

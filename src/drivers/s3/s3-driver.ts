@@ -239,6 +239,8 @@ export class S3Driver implements Driver {
         await this.#calls.home.find()
         await this.#calls.adoptTries()
         const sender = await chooseSender(this.#calls, this.#credentials, this.#transport)
+        // Closed meanwhile: what has begun is done all the same, but keeps no connections.
+        if (this.#ready === undefined) sender.close?.()
         this.#tools = { calls: this.#calls, sender }
       } catch (error) {
         throw toSetupError(error, bucket)

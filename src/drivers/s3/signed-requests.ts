@@ -42,6 +42,7 @@ export class SignedRequests {
   readonly #credentials: WarmCredentials
   readonly #agent: ConnectingAgent
   #line: Line | undefined
+  #isClosed = false
 
   constructor(calls: S3Calls, credentials: WarmCredentials, agent: ConnectingAgent) {
     this.#calls = calls
@@ -68,8 +69,8 @@ export class SignedRequests {
 
   /** Closes the connections that nobody uses, and the others when they are free. */
   close(): void {
+    this.#isClosed = true
     this.#line?.connections.close()
-    this.#line = undefined
   }
 
   /** The time for a try ends a small request as soon, so only a large one is watched for progress as well. */
@@ -128,7 +129,9 @@ export class SignedRequests {
     const { address, connections } = this.#line ?? {}
     if (connections !== undefined && address?.origin === origin) return connections
     connections?.close()
-    return new HttpConnections(new URL(origin), this.#agent)
+    const made = new HttpConnections(new URL(origin), this.#agent)
+    if (this.#isClosed) made.close()
+    return made
   }
 }
 

@@ -3,6 +3,7 @@ import { CreateMultipartUploadCommand } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { StorageError } from '../../../src/core/errors.js'
 import { S3Driver, type S3DriverOptions } from '../../../src/drivers/s3/index.js'
+import { afterThisTest } from '../../support/ends.js'
 import {
   answerError,
   type Fault,
@@ -239,6 +240,31 @@ describeWithS3('the S3 driver behind a connection that fails', () => {
     expect(await put).toBe('ERR_UPLOAD_ABORTED')
     expect(proxy.seen.filter(line => line.startsWith('PUT'))).toEqual([])
     await one.close()
+  })
+
+  it('keeps no connection of an upload that goes on while it is closed', async () => {
+    const ownProxy = await startFaultyProxy(s3Connection().endpoint)
+    afterThisTest(() => ownProxy.close())
+    const one = driver({ endpoint: ownProxy.endpoint, retryDelay: 5 })
+    ownProxy.fault = async (_req, res, pass) => {
+      if (ownProxy.seen.length > 1) return pass()
+      await one.close()
+      answerError(res, 503, 'SlowDown')
+    }
+    expect(await one.put(key, Buffer.from('small'), TEXT)).toMatchObject({ size: 5 })
+    await sleep(50)
+    expect([ownProxy.seen.length, await ownProxy.connections()]).toEqual([2, 0])
+  })
+
+  it('keeps no connection where it is closed while it gets ready', async () => {
+    const ownProxy = await startFaultyProxy(s3Connection().endpoint)
+    afterThisTest(() => ownProxy.close())
+    const one = driver({ endpoint: ownProxy.endpoint })
+    const put = one.put(key, Buffer.from('small'), TEXT)
+    await one.close()
+    expect(await put).toMatchObject({ size: 5 })
+    await sleep(50)
+    expect(await ownProxy.connections()).toBe(0)
   })
 
   it('ends a large put to a server that never answers', async () => {

@@ -1,3 +1,5 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { once } from 'node:events'
 import { Agent, type AgentOptions } from 'node:http'
 import { Agent as SecureAgent } from 'node:https'
 import {
@@ -300,6 +302,115 @@ describe('connections to S3', () => {
     })
   })
 
+  it.each(['http:', 'https:'])('take as long as the server goes on reading, over %s', async protocol => {
+    const { key, certificate } = selfSigned()
+    const length = 24 * MIB
+    const readSlowly = (socket: Socket) => {
+      let read = 0
+      socket
+        .on('error', () => {})
+        .on('data', bytes => {
+          read += bytes.length
+          socket.pause()
+          setTimeout(() => socket.resume(), 2)
+          if (read > length) socket.write(OK)
+        })
+    }
+    const server =
+      protocol === 'http:'
+        ? createServer(readSlowly)
+        : createSecureServer({ key, cert: certificate }, readSlowly)
+    const origin = { ...(await listening(server)), protocol }
+    const agent = protocol === 'http:' ? new Agent() : new SecureAgent({ rejectUnauthorized: false })
+    const request = {
+      ...PUT,
+      headers: ['host', 'localhost', 'content-length', `${length}`],
+      chunks: [BODY, BODY, BODY],
+      // More than the server needs for what the kernels hold.
+      idleTimeout: 800,
+    }
+    const answer = new HttpConnections(origin, agent as ConnectingAgent).exchange(request, new Attempt())
+    expect((await answer).status).toBe(200)
+  })
+
+  it('are not used again where the server ended them while it read on', async () => {
+    const { key, certificate } = selfSigned()
+    let made = 0
+    const server = createSecureServer({ key, cert: certificate, allowHalfOpen: true }, socket => {
+      made++
+      socket
+        .on('error', () => {})
+        .once('data', () => socket.end(OK))
+        .resume()
+    })
+    const origin = { ...(await listening(server)), protocol: 'https:' }
+    const agent = new SecureAgent({
+      keepAlive: true,
+      rejectUnauthorized: false,
+      allowHalfOpen: true,
+    } as AgentOptions)
+    const connections = new HttpConnections(origin, agent as ConnectingAgent)
+    const headers = ['host', 'localhost', 'content-length', `${BODY.length}`]
+    const request = { ...PUT, headers, chunks: [BODY], idleTimeout: 1_000 }
+    for (let i = 0; i < 2; i++) expect((await connections.exchange(request, new Attempt())).status).toBe(200)
+    expect(made).toBe(2)
+  })
+
+  it('are probed by the kernel while they wait, as those of the agent are', async () => {
+    const server = await answering(OK)
+    const probed: unknown[] = []
+    class Probing extends Agent {
+      override createConnection(...args: Parameters<Agent['createConnection']>) {
+        const socket = super.createConnection(...args) as Socket
+        const { setKeepAlive } = socket
+        socket.setKeepAlive = (...how) => {
+          probed.push(how)
+          return setKeepAlive.apply(socket, how)
+        }
+        return socket
+      }
+    }
+    for (const options of [{}, { keepAliveMsecs: 5_000 }])
+      await put(
+        new HttpConnections(
+          server.origin,
+          new Probing({ keepAlive: true, ...options }) as Agent as ConnectingAgent,
+        ),
+      )
+    expect(probed).toEqual([
+      [true, 1_000],
+      [true, 5_000],
+    ])
+  })
+
+  it('wait no longer than the agent lets its own wait', async () => {
+    const sockets: Socket[] = []
+    const server = createServer(socket => {
+      sockets.push(socket)
+      socket.on('error', () => {}).on('data', () => setTimeout(() => socket.write(OK), 200))
+    })
+    const connections = connect(await listening(server), { timeout: 100 })
+    // A request may take longer, also on a connection that has waited.
+    for (let i = 0; i < 2; i++) expect((await put(connections)).status).toBe(200)
+    expect(sockets).toHaveLength(1)
+    await until(() => sockets[0]?.destroyed ?? false)
+  })
+
+  it('are made outside of the contexts of requests, which they would keep', async () => {
+    const server = await answering(OK)
+    const tenants = new AsyncLocalStorage<string>()
+    const seen: unknown[] = []
+    const agent = new Agent({ keepAlive: true })
+    const { createConnection } = agent
+    agent.createConnection = (...args) => {
+      seen.push(tenants.getStore())
+      return createConnection.apply(agent, args)
+    }
+    const own = new HttpConnections(server.origin, agent as ConnectingAgent)
+    await tenants.run('acme', () => put(own))
+    expect(seen).toEqual([undefined])
+  })
+
   it('resume their TLS session', async () => {
     const { key, certificate } = selfSigned()
     const resumed: boolean[] = []
@@ -314,6 +425,44 @@ describe('connections to S3', () => {
     const connections = new HttpConnections(origin, agent as ConnectingAgent)
     for (let i = 0; i < 2; i++) await put(connections)
     expect(resumed).toEqual([false, true])
+  })
+
+  it.each([
+    ['a server breaks the connection over it', {}, 'once'],
+    ['the agent keeps none', { maxCachedSessions: 0 }, 'never'],
+  ] as const)('do not resume their TLS session where %s', async (_, options, offered) => {
+    const { key, certificate } = selfSigned()
+    const behind = createSecureServer({ key, cert: certificate }, socket => {
+      socket
+        .on('error', () => {})
+        .on('data', () => socket.end(`${OK.replace('\r\n', '\r\nConnection: close\r\n')}`))
+    })
+    const { port } = await listening(behind)
+    // A session makes the first message longer.
+    const lengths: number[] = []
+    const front = createServer(socket => {
+      socket
+        .on('error', () => {})
+        .once('data', hello => {
+          lengths.push(hello.length)
+          if (hello.length > (lengths[0] ?? 0)) return socket.resetAndDestroy()
+          const through = netConnect(Number(port), '127.0.0.1').on('error', () => {})
+          through.write(hello)
+          socket.pipe(through).pipe(socket)
+        })
+    })
+    const origin = { ...(await listening(front)), protocol: 'https:' }
+    const agent = new SecureAgent({ keepAlive: true, rejectUnauthorized: false, ...options })
+    const connections = new HttpConnections(origin, agent as ConnectingAgent)
+    const statuses: unknown[] = []
+    for (let i = 0; i < 3; i++)
+      statuses.push(
+        await put(connections).then(
+          ({ status }) => status,
+          () => 'broken',
+        ),
+      )
+    expect(statuses).toEqual(offered === 'once' ? [200, 'broken', 200] : [200, 200, 200])
   })
 })
 
@@ -365,6 +514,94 @@ describe('an agent', () => {
     expect(server.requests).toHaveLength(1)
   })
 
+  it('that hands over its connection too late keeps no process alive by it', async () => {
+    const sockets: Socket[] = []
+    const { origin } = await answering(OK)
+    let handOver = () => {}
+    const agent = sameBut((options, done) => {
+      handOver = () => {
+        const socket = netConnect(options as NetConnectOpts)
+        sockets.push(socket)
+        done?.(null, socket)
+      }
+      return undefined
+    })
+    const attempt = new Attempt()
+    const late = put(new HttpConnections(origin, agent as ConnectingAgent), attempt)
+    attempt.stop(givenUp('late'))
+    await expect(late).rejects.toThrow('late')
+    handOver()
+    const [socket] = sockets as [Socket]
+    await until(() => !socket.connecting)
+    expect((socket as Socket & { _handle: { hasRef(): boolean } })._handle.hasRef()).toBe(false)
+  })
+
+  it('that never hands over a connection takes no room from those who wait', async () => {
+    const server = await answering(OK)
+    let asked = 0
+    const agent = sameBut(options => (asked++ === 0 ? undefined : netConnect(options as NetConnectOpts)))
+    agent.maxSockets = 1
+    const connections = new HttpConnections(server.origin, agent as ConnectingAgent)
+    const attempt = new Attempt()
+    const [never, waiting] = [put(connections, attempt), put(connections)]
+    attempt.stop(givenUp('never'))
+    await expect(never).rejects.toThrow('never')
+    expect((await waiting).status).toBe(200)
+  })
+
+  it('that hands over more connections than there may be has those closed that nobody waits for', async () => {
+    const server = await answering(OK)
+    const late: (() => Socket)[] = []
+    const agent = sameBut((options, done) => {
+      late.push(() => {
+        const socket = netConnect(options as NetConnectOpts)
+        done?.(null, socket)
+        return socket
+      })
+      return undefined
+    })
+    agent.maxSockets = 1
+    const connections = new HttpConnections(server.origin, agent as ConnectingAgent)
+    const attempt = new Attempt()
+    const [first, second] = [put(connections, attempt), put(connections)]
+    attempt.stop(givenUp('late'))
+    await expect(first).rejects.toThrow('late')
+    const [ofFirst, ofSecond] = late.map(handOver => handOver())
+    expect([(await second).status, ofFirst?.destroyed, ofSecond?.destroyed]).toEqual([200, true, false])
+  })
+
+  it.each([
+    ['is closed already', async (socket: Socket) => once(socket.destroy(), 'close').then(() => socket)],
+    ['is about to close', async (socket: Socket) => socket.destroy(new Error('closed by the agent'))],
+    ['is none', async (socket: Socket) => Promise.resolve(socket.destroy()).then(() => ({}))],
+  ])('whose connection %s makes the request fail, and no other', async (_, spoil) => {
+    const server = await answering(OK)
+    let asked = 0
+    const agent = sameBut((options, done) => {
+      const socket = netConnect(options as NetConnectOpts)
+      if (asked++ > 0) return socket
+      void spoil(socket).then(spoilt => done?.(null, spoilt as Socket))
+      return undefined
+    })
+    agent.maxSockets = 1
+    const connections = new HttpConnections(server.origin, agent as ConnectingAgent)
+    const answers = await Promise.allSettled([put(connections), put(connections)])
+    expect(answers.map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
+  })
+
+  it('that connects no more fails all who wait, however many', async () => {
+    const { origin } = await answering('nonsense')
+    let asked = 0
+    const agent = sameBut(options => {
+      if (asked++ === 0) return netConnect(options as NetConnectOpts)
+      throw new Error('no more')
+    })
+    agent.maxSockets = 1
+    const connections = new HttpConnections(origin, agent as ConnectingAgent)
+    const answers = await Promise.allSettled(Array.from({ length: 20_000 }, () => put(connections)))
+    expect(answers.filter(({ status }) => status === 'rejected')).toHaveLength(20_000)
+  })
+
   const clientWith = (httpAgent: Agent) =>
     new S3Client({ region: 'us-east-1', endpoint: 'http://127.0.0.1:1', requestHandler: { httpAgent } })
 
@@ -383,7 +620,8 @@ describe('an agent', () => {
       addRequest() {}
     }
     const proxied = Object.assign(new Agent(), { options: { proxyEnv: {} } })
-    for (const agent of [new Own(), proxied])
+    const local = new Agent({ socketPath: '/run/proxy.sock' } as AgentOptions)
+    for (const agent of [new Own(), proxied, local])
       expect(await agentOf(clientWith(agent), 'http:')).toBeUndefined()
   })
 })
