@@ -1,12 +1,12 @@
 import { createCipheriv, createHash, randomUUID } from 'node:crypto'
-import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import type { ClientRequest } from 'node:http'
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { S3Client } from '@aws-sdk/client-s3'
 import type { DataSource } from 'typeorm'
-import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, expect, it, onTestFinished, vi } from 'vitest'
 import { createStorage, runWithTenant } from '../../src/core/index.js'
+import { HttpConnections } from '../../src/drivers/s3/http-connections.js'
+import type { HttpRequest } from '../../src/drivers/s3/http-request.js'
 import { S3Driver } from '../../src/drivers/s3/index.js'
 import { storeFile } from '../../src/upload/index.js'
 import { type Ceph, startCeph } from '../support/ceph.js'
@@ -49,32 +49,31 @@ async function digest(chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>):
   return hash.digest('hex')
 }
 
-const isCreate = ({ method, path }: ClientRequest) => method === 'POST' && /[?&]uploads\b/.test(path)
-const isPart = ({ method, path }: ClientRequest) => method === 'PUT' && path.includes('partNumber=')
-const isComplete = ({ method, path }: ClientRequest) => method === 'POST' && path.includes('uploadId=')
+const isCreate = ({ method, path }: HttpRequest) => method === 'POST' && /[?&]uploads\b/.test(path)
+const isPart = ({ method, path }: HttpRequest) => method === 'PUT' && path.includes('partNumber=')
+const isComplete = ({ method, path }: HttpRequest) => method === 'POST' && path.includes('uploadId=')
 
 /**
  * Calls `kill` when so many requests of a kind were answered: their neighbours are then in the server's hands. Gives
  * the requests that begin a multipart upload and have no answer.
  */
-function watchRequests(isCounted: (request: ClientRequest) => boolean, count: number, kill: () => void) {
+function watchRequests(isCounted: (request: HttpRequest) => boolean, count: number, kill: () => void) {
   let answered = 0
-  const unanswered = new Set<ClientRequest>()
-  const onStart = (message: unknown) => {
-    const { request } = message as { request: ClientRequest }
+  const unanswered = new Set<HttpRequest>()
+  const { exchange } = HttpConnections.prototype
+  // Listened to, and not replaced: every request goes to the server.
+  const listening = vi.spyOn(HttpConnections.prototype, 'exchange').mockImplementation(async function (
+    this: HttpConnections,
+    request,
+    attempt,
+  ) {
     if (isCreate(request)) unanswered.add(request)
-  }
-  const onFinish = (message: unknown) => {
-    const { request } = message as { request: ClientRequest }
+    const answer = await exchange.call(this, request, attempt)
     unanswered.delete(request)
     if (isCounted(request) && ++answered === count) kill()
-  }
-  subscribe('http.client.request.start', onStart)
-  subscribe('http.client.response.finish', onFinish)
-  onTestFinished(() => {
-    unsubscribe('http.client.request.start', onStart)
-    unsubscribe('http.client.response.finish', onFinish)
+    return answer
   })
+  onTestFinished(() => listening.mockRestore())
   return unanswered
 }
 
@@ -135,7 +134,7 @@ describeWithPostgres('when the gateway of Ceph is killed under 50 uploads and st
       state.restarted = failed.then(() => sleep(AWAY)).then(() => ceph.startGateway())
       state.restarted.catch(() => {})
     }
-    const state = { killed: 0, restarted: Promise.resolve(), unanswered: new Set<ClientRequest>(), fail }
+    const state = { killed: 0, restarted: Promise.resolve(), unanswered: new Set<HttpRequest>(), fail }
     if (kind === undefined) pull()
     else state.unanswered = watchRequests(kind, count, pull)
     return state
@@ -210,6 +209,7 @@ describeWithPostgres('when the gateway of Ceph is killed under 50 uploads and st
       const uploads = FILES.map(upload)
       for (const each of uploads) each.catch(state.fail)
       const { succeeded, errors } = await settle(uploads)
+      expect(state.killed, 'the gateway was killed').toBeGreaterThan(0)
       const time = Date.now() - state.killed
       expect(time).toBeLessThan(PATIENCE)
       const codes = errors.map(error => error.code ?? error)
