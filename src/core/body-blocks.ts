@@ -1,7 +1,15 @@
 import { crc32 } from 'node:zlib'
 import type { Block } from './block.js'
 import type { BlockMemory } from './block-memory.js'
-import { assertLength, type BodyOptions, isInMemory, readBody, whileTaken } from './body.js'
+import {
+  assertLength,
+  type BodyOptions,
+  isInMemory,
+  piecesOf,
+  readBody,
+  toBytes,
+  whileTaken,
+} from './body.js'
 import type { PutBody } from './driver.js'
 import { StorageError } from './errors.js'
 import { FillingBody } from './filling-body.js'
@@ -36,12 +44,23 @@ const STEP = 512 * 1024
  */
 export async function* blocksOf(body: PutBody, options: BlockOptions): AsyncGenerator<Block, undefined> {
   if (body instanceof Uint8Array) return yield* slicesOf(body, options)
-  if (body instanceof FillingBody && !body.isRead && body.left > FREE)
-    return yield* filledBlocksOf(body, options)
-  const { memory, checksum, atMost = Number.POSITIVE_INFINITY } = options
+  const fills = body instanceof FillingBody && !body.isRead && body.left > FREE
+  const blocks = () => (fills ? filledBlocksOf(body, options) : copiedBlocksOf(body, options))
+  // The last one is given out when the body is let go of: nobody may ask for another one.
+  yield yield* whileTaken(body, options.signal, blocks)
+  return undefined
+}
+
+/** The blocks of a body that comes piece by piece; returns the last one. */
+async function* copiedBlocksOf(body: PutBody, options: BlockOptions): AsyncGenerator<Block, Block> {
+  const { memory, checksum, size, atMost = Number.POSITIVE_INFINITY } = options
   const mayGrow = atMost <= 2 * memory.blockSize
   let draft = new Draft(checksum)
-  for await (let chunk of readBody(body, options)) {
+  let seen = 0
+  // The pieces themselves, and not what another generator makes of them: that takes three promises for each.
+  for await (const piece of piecesOf(body)) {
+    let chunk = toBytes(piece)
+    seen += chunk.length
     while (draft.length + chunk.length > draft.capacity(memory.blockSize)) {
       if (!draft.isInMemory) draft.moveTo(await memory.take())
       const fits = chunk.subarray(0, draft.capacity(memory.blockSize) - draft.length)
@@ -56,12 +75,13 @@ export async function* blocksOf(body: PutBody, options: BlockOptions): AsyncGene
       draft = new Draft(checksum)
       draft.moveTo(await memory.take())
     }
-    draft.add(chunk)
+    if (chunk.length > 0) draft.add(chunk)
+    if (draft.isInMemory) continue
     if (draft.length > FREE) await memory.reserveOne()
-    if (draft.length > UNCOPIED && !draft.isInMemory) draft.moveTo(await memory.take())
+    if (draft.length > UNCOPIED) draft.moveTo(await memory.take())
   }
-  yield draft.close('last')
-  return undefined
+  assertLength(seen, size)
+  return draft.close('last')
 }
 
 /**
@@ -85,33 +105,32 @@ export function wholeBlockOf(
   return draft.close('last')
 }
 
-/** The blocks of a body that fills them itself. */
-async function* filledBlocksOf(body: FillingBody, options: BlockOptions): AsyncGenerator<Block, undefined> {
-  const { memory, checksum, size, signal, atMost = Number.POSITIVE_INFINITY } = options
+/** The blocks of a body that fills them itself; returns the last one. */
+async function* filledBlocksOf(body: FillingBody, options: BlockOptions): AsyncGenerator<Block, Block> {
+  const { memory, checksum, size, atMost = Number.POSITIVE_INFINITY } = options
   const length = body.left
   const mayGrow = Math.min(length, atMost) <= 2 * memory.blockSize
-  let done = 0
   body.endPieces()
-  return yield* whileTaken(body, signal, async function* () {
-    assertLength(length, size)
+  assertLength(length, size)
+  for (let done = 0; ; ) {
+    const draft = new Draft(checksum)
+    draft.moveTo(await memory.take())
     while (body.left > 0) {
-      const draft = new Draft(checksum)
-      draft.moveTo(await memory.take())
-      while (body.left > 0) {
-        const room = draft.room(Math.min(STEP, body.left))
-        if (room.length > 0) draft.grow(await filled(body, room))
-        else {
-          const second = mayGrow ? memory.tryTake() : undefined
-          if (second === undefined) break
-          draft.extendBy(second)
-        }
+      const room = draft.room(Math.min(STEP, body.left))
+      if (room.length > 0) draft.grow(await filled(body, room))
+      else {
+        const second = mayGrow ? memory.tryTake() : undefined
+        if (second === undefined) break
+        draft.extendBy(second)
       }
-      done += draft.length
-      if (body.left === 0) assertLength(done, length)
-      yield draft.close(body.left > 0 ? 'more follows' : 'last')
     }
-    return undefined
-  })
+    done += draft.length
+    if (body.left === 0) {
+      assertLength(done, length)
+      return draft.close('last')
+    }
+    yield draft.close('more follows')
+  }
 }
 
 async function filled(body: FillingBody, room: Uint8Array): Promise<number> {

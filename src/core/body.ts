@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream'
 import { abortError, bodyError, throwIfAborted } from './abort.js'
 import type { PutBody } from './driver.js'
 import { StorageError } from './errors.js'
@@ -41,7 +40,7 @@ export async function* readBody(body: PutBody, { size, signal }: BodyOptions): A
     throwIfAborted(signal)
     let seen = 0
     // One generator for all: each one more takes three promises for every chunk.
-    for await (const chunk of isInMemory(body) ? piecesOf(body) : unread(body)) {
+    for await (const chunk of piecesOf(body)) {
       const bytes = toBytes(chunk)
       seen += bytes.length
       if (bytes.length > 0) yield bytes
@@ -56,22 +55,22 @@ export async function* readBody(body: PutBody, { size, signal }: BodyOptions): A
 }
 
 /**
- * What `parts` yields of a stream that it reads by itself, for as long as nobody aborts. The stream is destroyed whatever
+ * What `parts` yields and returns of a body that it reads by itself, for as long as nobody aborts. A stream is destroyed whatever
  * happens.
  *
  * @throws as {@link readBody} does
  */
-export async function* whileTaken<T>(
-  body: Readable,
+export async function* whileTaken<T, R>(
+  body: PutBody,
   signal: AbortSignal | undefined,
-  parts: () => AsyncGenerator<T, undefined>,
-): AsyncGenerator<T, undefined> {
+  parts: () => AsyncGenerator<T, R>,
+): AsyncGenerator<T, R> {
   const hold = new Hold(body, signal)
   try {
     throwIfAborted(signal)
-    yield* parts()
+    const result = yield* parts()
     throwIfAborted(signal)
-    return undefined
+    return result
   } catch (error) {
     throw hold.reasonFor(error)
   } finally {
@@ -108,18 +107,20 @@ export function assertLength(length: number, promised: number | undefined): void
   throw aborted(`${promised} bytes were promised, and ${length} came.`)
 }
 
-function piecesOf(body: Uint8Array | readonly Uint8Array[]): readonly Uint8Array[] {
-  return body instanceof Uint8Array ? [body] : body
-}
-
-/** The stream itself. @throws where it was read or closed before: iterating over it would look like an empty file */
-function unread(body: Readable): Readable {
+/**
+ * What a body is made of; of a stream, the stream itself.
+ *
+ * @throws ERR_UPLOAD_ABORTED where it was read or closed before: iterating over it would look like an empty file
+ */
+export function piecesOf(body: PutBody): Iterable<Uint8Array> | AsyncIterable<unknown> {
+  if (isInMemory(body)) return body instanceof Uint8Array ? [body] : body
   if (body.readableEnded || (body.destroyed && body.errored === null))
     throw aborted('The body was read or closed before the upload.')
   return body
 }
 
-function toBytes(chunk: unknown): Uint8Array {
+/** @throws ERR_UPLOAD_ABORTED for a piece that holds no bytes */
+export function toBytes(chunk: unknown): Uint8Array {
   if (chunk instanceof Uint8Array) return chunk
   if (typeof chunk === 'string') return Buffer.from(chunk)
   throw aborted('The body must be a stream of bytes, not of objects.')
