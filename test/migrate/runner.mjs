@@ -1,4 +1,5 @@
-// A process that moves deliveries, or takes the move back or prunes what it left, so that a test can kill it. What it is to do comes as JSON.
+// A process that moves deliveries, takes the move back or prunes what it left, so that a test can kill it. What it is to do
+// comes as JSON.
 import { DataSource, EntitySchema } from 'typeorm'
 import { createStorage } from '../../dist/core/index.js'
 import { LocalDriver } from '../../dist/drivers/local/index.js'

@@ -50,7 +50,7 @@ export class AnswerReader {
     this.#method = method
   }
 
-  /** Whether the connection is at the begin of the next answer when this one has been read. */
+  /** Whether the connection is at the beginning of the next answer when this one has been read. */
   get isReusable(): boolean {
     return this.#isAlive && this.#text === '' && this.#head?.framing.by !== 'end of the connection'
   }
@@ -173,7 +173,7 @@ function headersOf(lines: readonly string[]): HttpHeaders {
   return headers
 }
 
-/** What is no HTTP may be so again; so no code that says the connection broke. */
+/** Has no code of a broken connection: whoever is no HTTP server will not be one at the next try. */
 function notHttp(message = 'The server does not answer in HTTP/1.1.'): Error {
   return new Error(message)
 }

@@ -42,9 +42,7 @@ export class HttpConnections implements ConnectionOwner {
     this.restTime = agent.options.timeout || 0
   }
 
-  /**
-   * Sends a request and reads the answer. When it rejects, stopped or otherwise, its connection is gone.
-   */
+  /** Sends a request and reads the answer. When it rejects, stopped or otherwise, its connection is gone. */
   exchange(request: HttpRequest, attempt: Attempt): Promise<HttpAnswer> {
     return new Promise((resolve, reject) => {
       // One that was given up while its credentials were on their way must not be sent after all.
