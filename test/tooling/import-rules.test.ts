@@ -143,6 +143,19 @@ const ROWS: Row[] = [
     ['a re-export', `export { Router } from 'express'`],
     ['a dynamic import', `export const a = await import('express')`],
   ].map(([form, code]) => twin(`${form} is an import`, IMPORTS, code!, `import './key.js'`)),
+  ...[
+    "'../options.js'",
+    "'../../spaces/index.js'",
+    "'@aws-sdk/client-s3'",
+    "'../../../express/index.js'",
+  ].map(
+    (target): Row => ({
+      name: `drivers/s3/http/ reaches for core/, and not for ${target}`,
+      rule: IMPORTS,
+      bad: ['src/drivers/s3/http', `import ${target}`],
+      good: ['src/drivers/s3/http', `import '../../../core/attempt.js'\nimport 'node:net'\nimport './a.js'`],
+    }),
+  ),
 ]
 
 /** The lines of core/warn.ts, the one file with a rule of its own, and whether they are allowed. */

@@ -1,4 +1,4 @@
-import type { HttpAnswer } from './http-answer.js'
+import type { HttpAnswer } from './http/answer.js'
 import { decodeText } from './multipart-xml.js'
 import { LOGGABLE } from './s3-errors.js'
 

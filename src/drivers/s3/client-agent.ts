@@ -1,14 +1,9 @@
 import { Agent } from 'node:http'
-import type { AgentOptions } from 'node:https'
 import type { S3Client } from '@aws-sdk/client-s3'
+import type { ConnectingAgent } from './http/connections.js'
 
 /** Ends in a name that belongs to nobody (RFC 2606, section 2), should a handler send it after all. */
 const NOWHERE = 'nowhere.invalid'
-
-/** An agent of node, and how it was told to connect; no page of node's tells of `options`, but every agent has them. */
-export interface ConnectingAgent extends Agent {
-  readonly options: AgentOptions
-}
 
 /**
  * The agent that the client itself sends with, for its certificates, its time-outs and its proxy. Undefined for a client

@@ -2,7 +2,7 @@ import type { Block } from '../../core/block.js'
 import { StorageError } from '../../core/errors.js'
 import { encodeUri } from '../../core/uri.js'
 import { AnswerError } from './answer-error.js'
-import type { HttpAnswer } from './http-answer.js'
+import type { HttpAnswer } from './http/answer.js'
 import { completionOf, elementOf } from './multipart-xml.js'
 import {
   assertUploadId,

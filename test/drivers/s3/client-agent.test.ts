@@ -4,8 +4,12 @@ import { type NetConnectOpts, connect as netConnect, type Socket } from 'node:ne
 import { S3Client } from '@aws-sdk/client-s3'
 import { describe, expect, it } from 'vitest'
 import { Attempt } from '../../../src/core/attempt.js'
-import { agentOf, type ConnectingAgent } from '../../../src/drivers/s3/client-agent.js'
-import { HttpConnections, type Origin } from '../../../src/drivers/s3/http-connections.js'
+import { agentOf } from '../../../src/drivers/s3/client-agent.js'
+import {
+  type ConnectingAgent,
+  HttpConnections,
+  type Origin,
+} from '../../../src/drivers/s3/http/connections.js'
 import { answering, givenUp, OK, put, until } from './raw-server.js'
 
 describe('an agent', () => {

@@ -3,9 +3,12 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Attempt } from '../../../src/core/attempt.js'
 import { StorageError } from '../../../src/core/errors.js'
-import type { ConnectingAgent } from '../../../src/drivers/s3/client-agent.js'
-import { HttpConnections, type Origin } from '../../../src/drivers/s3/http-connections.js'
-import type { HttpRequest } from '../../../src/drivers/s3/http-request.js'
+import {
+  type ConnectingAgent,
+  HttpConnections,
+  type Origin,
+} from '../../../src/drivers/s3/http/connections.js'
+import type { HttpRequest } from '../../../src/drivers/s3/http/request.js'
 import { afterThisTest } from '../../support/ends.js'
 
 export interface Seen {

@@ -2,8 +2,8 @@ import { request } from 'node:http'
 import { type AddressInfo, createServer } from 'node:net'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { AnswerReader, type HttpAnswer } from '../../../src/drivers/s3/http-answer.js'
-import { afterThisTest } from '../../support/ends.js'
+import { AnswerReader, type HttpAnswer } from '../../../../src/drivers/s3/http/answer.js'
+import { afterThisTest } from '../../../support/ends.js'
 
 const END = 'the end'
 

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import type { Attempt } from '../../core/attempt.js'
-import { AnswerReader, type HttpAnswer, hangUp } from './http-answer.js'
-import { type HttpRequest, headOf, type Persistence } from './http-request.js'
+import type { Attempt } from '../../../core/attempt.js'
+import { AnswerReader, type HttpAnswer, hangUp } from './answer.js'
+import { type HttpRequest, headOf, type Persistence } from './request.js'
 
 /** A request, and who waits for its answer. */
 export interface Exchange {

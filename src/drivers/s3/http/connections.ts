@@ -1,10 +1,16 @@
 import { AsyncResource } from 'node:async_hooks'
+import type { Agent } from 'node:http'
+import type { AgentOptions } from 'node:https'
 import { isIP, Socket } from 'node:net'
-import type { Attempt } from '../../core/attempt.js'
-import type { ConnectingAgent } from './client-agent.js'
-import { type HttpAnswer, hangUp } from './http-answer.js'
-import { type ConnectionOwner, type Exchange, HttpConnection } from './http-connection.js'
-import type { HttpRequest, Persistence } from './http-request.js'
+import type { Attempt } from '../../../core/attempt.js'
+import { type HttpAnswer, hangUp } from './answer.js'
+import { type ConnectionOwner, type Exchange, HttpConnection } from './connection.js'
+import type { HttpRequest, Persistence } from './request.js'
+
+/** An agent of node, and how it was told to connect; no page of node's tells of `options`, but every agent has them. */
+export interface ConnectingAgent extends Agent {
+  readonly options: AgentOptions
+}
 
 /** As URL has them. */
 export interface Origin {

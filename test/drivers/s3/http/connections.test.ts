@@ -6,12 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createServer as createSecureServer } from 'node:tls'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
-import { Attempt } from '../../../src/core/attempt.js'
-import { type ConnectingAgent } from '../../../src/drivers/s3/client-agent.js'
-import { HttpConnections } from '../../../src/drivers/s3/http-connections.js'
-import { afterThisTest } from '../../support/ends.js'
-import { selfSigned } from '../../support/self-signed.js'
-import { answering, connect, givenUp, listening, OK, PUT, put, until } from './raw-server.js'
+import { Attempt } from '../../../../src/core/attempt.js'
+import { type ConnectingAgent, HttpConnections } from '../../../../src/drivers/s3/http/connections.js'
+import { afterThisTest } from '../../../support/ends.js'
+import { selfSigned } from '../../../support/self-signed.js'
+import { answering, connect, givenUp, listening, OK, PUT, put, until } from '../raw-server.js'
 
 const MIB = 1024 * 1024
 const BODY = Buffer.alloc(8 * MIB, 'x')
