@@ -15,6 +15,8 @@ import { answering, connect, givenUp, listening, OK, PUT, put, until } from '../
 const MIB = 1024 * 1024
 const BODY = Buffer.alloc(8 * MIB, 'x')
 const REQUESTS = 60
+/** Milliseconds: several times what a server needs here for the bytes that the kernels hold. */
+const LONGEST_PAUSE = 1500
 
 /** Reads every body to its end before it answers, in a thread of its own, so that it is quick while this one is busy. */
 const SERVER = `
@@ -233,15 +235,21 @@ describe('connections to S3', () => {
 
   it.each(['http:', 'https:'])('take as long as the server goes on reading, over %s', async protocol => {
     const { key, certificate } = selfSigned()
-    const length = 24 * MIB
+    const chunks = Array.from({ length: 8 }, () => BODY)
+    const length = chunks.length * BODY.length
+    const duration = 2 * LONGEST_PAUSE
     const readSlowly = (socket: Socket) => {
+      const begun = performance.now()
       let read = 0
       socket
         .on('error', () => {})
         .on('data', bytes => {
           read += bytes.length
-          socket.pause()
-          setTimeout(() => socket.resume(), 2)
+          const early = begun + (read / length) * duration - performance.now()
+          if (early > 0) {
+            socket.pause()
+            setTimeout(() => socket.resume(), early)
+          }
           if (read > length) socket.write(OK)
         })
     }
@@ -254,12 +262,13 @@ describe('connections to S3', () => {
     const request = {
       ...PUT,
       headers: ['host', 'localhost', 'content-length', `${length}`],
-      chunks: [BODY, BODY, BODY],
-      // More than the server needs for what the kernels hold.
-      idleTimeout: 800,
+      chunks,
+      idleTimeout: LONGEST_PAUSE,
     }
+    const begun = performance.now()
     const answer = new HttpConnections(origin, agent as ConnectingAgent).exchange(request, new Attempt())
     expect((await answer).status).toBe(200)
+    expect(performance.now() - begun).toBeGreaterThan(LONGEST_PAUSE)
   })
 
   it('are not used again where the server ended them while it read on', async () => {
