@@ -13,6 +13,12 @@ export function abortError(
   return new StorageError('ERR_UPLOAD_ABORTED', 'The operation was aborted.', { operation, key, cause })
 }
 
+/** @throws ERR_CONFIG for what is no signal, such as its controller */
+export function assertSignal(signal: AbortSignal | undefined): void {
+  if (signal === undefined || typeof signal?.addEventListener === 'function') return
+  throw new StorageError('ERR_CONFIG', 'signal is an AbortSignal, such as the signal of an AbortController.')
+}
+
 /** Throws {@link abortError} when the signal has been aborted. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw abortError(signal)

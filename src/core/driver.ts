@@ -174,7 +174,7 @@ export interface CopySource {
 }
 
 /** As for `put`, and of the source: */
-export interface CopyFromOptions extends Omit<PutOptions, 'size' | 'atMost'> {
+export interface CopyFromOptions extends Omit<PutOptions, 'size' | 'atMost' | 'onLeftover'> {
   /** Its length in bytes: large objects may take several requests. */
   size: number
 }
@@ -194,6 +194,11 @@ export interface PutOptions extends OperationOptions, KeepOptions {
   ifNoneMatch?: '*'
   /** Told the id of a multipart upload before its first part, so that a reaper can abort it later. */
   onMultipart?: (uploadId: string) => Promise<void>
+  /**
+   * Told why the driver could not take back what it may have stored of a put that fails, such as parts of a multipart
+   * upload. The put rejects with its first cause all the same.
+   */
+  onLeftover?: (error: unknown) => void
 }
 
 export interface PutResult {

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { StorageError } from './errors.js'
 
 const UNITS: Readonly<Record<string, number>> = {
@@ -19,7 +20,7 @@ export function parseSize(size: number | string): number {
   if (Number.isSafeInteger(bytes) && bytes > 0) return bytes
   throw new StorageError(
     'ERR_CONFIG',
-    `A size is a positive number of bytes or text such as "20mb"; got ${JSON.stringify(size)}.`,
+    `A size is a positive number of bytes or text such as "20mb"; got ${typeof size === 'string' ? JSON.stringify(size) : inspect(size)}.`,
   )
 }
 

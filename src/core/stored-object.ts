@@ -12,7 +12,7 @@ export interface StoredObject extends FileAddress, PutResult, KeepOptions {
 
 /** What the driver is asked for. */
 export function putRequest(
-  { size, atMost, onMultipart, signal }: PutOptions,
+  { size, atMost, onMultipart, onLeftover, signal }: PutOptions,
   { contentType, contentDisposition, cacheControl }: ObjectHeaders,
   { storageClass, encryption }: KeepOptions,
   ifNoneMatch: PutOptions['ifNoneMatch'],
@@ -25,6 +25,7 @@ export function putRequest(
     atMost,
     ifNoneMatch,
     onMultipart,
+    onLeftover,
     signal,
   }
   if (storageClass !== undefined) request.storageClass = storageClass

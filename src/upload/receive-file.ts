@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
-import { abortError, untilAborted } from '../core/abort.js'
+import { abortError, assertSignal, untilAborted } from '../core/abort.js'
 import { isInMemory } from '../core/body.js'
 import type { Disk } from '../core/disk.js'
 import type { PutBody } from '../core/driver.js'
@@ -79,6 +79,7 @@ export async function receiveFile(
   disk.assertWritable()
   assertFileName(incoming.name)
   assertPromisedSize(incoming.size)
+  assertSignal(incoming.signal)
   const { idleTimeout = storage.uploads.idleTimeout, deadline = storage.uploads.deadline } = incoming
   assertUploadTime(idleTimeout)
   assertUploadTime(deadline)

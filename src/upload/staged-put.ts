@@ -87,11 +87,16 @@ async function put(
   staged: StagedUpload,
 ): Promise<StoredObject> {
   let isSent = false
+  let isLeft = false
   try {
     throwIfAborted(options.signal)
     isSent = isInMemory(body)
     const onMultipart = (id: string) => staged.recordMultipart(id)
-    const putting = disk.put(address, body, { ...options, onMultipart })
+    const onLeftover = (error: unknown) => {
+      isLeft = true
+      publishLeftover(disk, address, error)
+    }
+    const putting = disk.put(address, body, { ...options, onMultipart, onLeftover })
     const object = await settledSoon(putting, options.signal)
     if (object.size === sizeOf()) return object
     throw new StorageError('ERR_BACKEND', `The backend stored ${object.size} of ${sizeOf()} bytes.`, {
@@ -100,9 +105,9 @@ async function put(
     })
   } catch (error) {
     isSent ||= body instanceof Readable && body.readableEnded
-    if (!isSent && isSenders(error)) await abandon(staged, disk, address)
-    // The backend failed, or had all bytes when the sender left: nobody knows what it still does with them. The
-    // line stays until its lease runs out, and the key is looked after once more.
+    if (!isSent && !isLeft && isSenders(error)) await abandon(staged, disk, address)
+    // The backend failed, keeps parts, or had all bytes when the sender left: nobody knows what it still does with
+    // them. The line stays until its lease runs out, and the key is looked after once more.
     else staged.leave()
     throw error
   }
@@ -153,7 +158,7 @@ export async function abandon(staged: StagedUpload, disk: Disk, address: FileAdd
   try {
     await staged.abandon()
   } catch (error) {
-    publish('leftover', { backend: address.backend, key: disk.objectKey(address), error })
+    publishLeftover(disk, address, error)
     staged.leave()
   }
 }
@@ -163,7 +168,11 @@ async function remove(disk: Disk, address: FileAddress): Promise<boolean> {
     await disk.delete(address)
     return true
   } catch (error) {
-    publish('leftover', { backend: address.backend, key: disk.objectKey(address), error })
+    publishLeftover(disk, address, error)
     return false
   }
+}
+
+function publishLeftover(disk: Disk, address: FileAddress, error: unknown): void {
+  publish('leftover', { backend: address.backend, key: disk.objectKey(address), error })
 }

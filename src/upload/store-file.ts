@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { assertSignal } from '../core/abort.js'
 import { assertKnownOptions, type OptionNames } from '../core/known-options.js'
 import { type FileRules, resolveRules } from '../core/rules.js'
 import type { Storage } from '../core/storage.js'
@@ -49,6 +50,7 @@ export async function storeFile(
   const guarded = body instanceof Readable ? guard(body) : undefined
   try {
     assertKnownOptions('storeFile()', options, OPTIONS)
+    assertSignal(options.signal)
     const resolved = resolveRules(rules)
     storage.disk(resolved.disk).assertWritable() // before a file or another server is asked
     const { signal, idleTimeout: timeout = storage.uploads.idleTimeout } = options

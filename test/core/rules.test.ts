@@ -222,7 +222,12 @@ describe('a size', () => {
   })
 
   it('is none when it is no number and no text', () => {
-    for (const size of [null, [20], {}, true])
+    for (const size of [null, [20], {}, true, 5n])
       expect(thrownCode(() => parseSize(size as never))).toBe('ERR_CONFIG')
+  })
+
+  it('that is none is named as it was given', () => {
+    for (const size of [Number.NaN, Number.POSITIVE_INFINITY, 'big'])
+      expect(() => parseSize(size)).toThrow(typeof size === 'string' ? 'got "big".' : `got ${size}.`)
   })
 })

@@ -80,6 +80,20 @@ describeWithS3('a backend that fails under an upload', () => {
     })
   })
 
+  it('and does not let us abort an upload in parts leaves it to the ledger when the client leaves', async () => {
+    const app = await start()
+    const leftovers = eventsOf('leftover')
+    app.proxy.fault = (req, res, pass) =>
+      req.method === 'DELETE' ? answerError(res, 403, 'AccessDenied') : pass()
+    const leaving = { chunkSize: 512 * 1024, delay: 0, abortAfter: 12 * MIB }
+    await expect(app.send([file('a', 'a.pdf', padded(PDF, 14 * MIB))], leaving)).rejects.toMatchObject({
+      code: 'ERR_UPLOAD_ABORTED',
+    })
+    await vi.waitFor(() => expect(app.ledger.lines).toEqual(['stage', 'multipart', 'leave']), 5_000)
+    expect(leftovers.map(({ key }) => key)).toEqual((await listOpenUploads(app.bucket)).map(({ key }) => key))
+    expect(leftovers).toHaveLength(1)
+  })
+
   it('and does not let us delete is told beside the first cause; the file is left to the ledger', async () => {
     const app = await start()
     const leftovers = eventsOf('leftover')

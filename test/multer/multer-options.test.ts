@@ -70,6 +70,18 @@ describe('limits that depend on the request', () => {
     expect(app.driver.puts).toBe(0)
   })
 
+  it('that come later are an error of the request: Multer would take a promise for no limits at all', async () => {
+    const later = limitsByRequest((async () => ({ files: 1 })) as never)
+    const app = await uploadApp({ multer: { limits: later } })
+    expect((await app.send([file('a', '1.pdf', PDF), file('a', '2.pdf', PDF)])).status).toBe(500)
+    expect(app.errors).toMatchObject([{ code: 'ERR_CONFIG' }])
+    expect(app.driver.puts).toBe(0)
+    const failed = limitsByRequest((() => Promise.reject(new Error('no plan'))) as never)
+    expect(
+      (await (await uploadApp({ multer: { limits: failed } })).send([file('a', '1.pdf', PDF)])).status,
+    ).toBe(500)
+  })
+
   it('have the types of Multer, which does not know them yet', () => {
     expectTypeOf(limits).toEqualTypeOf<NonNullable<multer.Options['limits']>>()
     expectTypeOf(limitsByRequest).parameter(0).returns.toEqualTypeOf<UploadLimits>()

@@ -114,6 +114,20 @@ describe('a signal ends the upload', () => {
     expect(ledger.lines).toEqual(['stage', 'abandon'])
   })
 
+  it('and the line stays where the driver could not take back what was stored by then', async () => {
+    const { driver, ledger, store } = setUp()
+    const leftovers = eventsOf('leftover')
+    const abort = new AbortController()
+    const denied = new StorageError('ERR_BACKEND_DENIED', 'may not abort')
+    driver.before = (_key, _body, { onLeftover }) => {
+      abort.abort()
+      onLeftover?.(denied)
+    }
+    expect(await errorOf(store(sender(BIG), abort.signal))).toMatchObject({ code: 'ERR_UPLOAD_ABORTED' })
+    expect(ledger.lines).toEqual(['stage', 'leave'])
+    expect(leftovers).toMatchObject([{ backend: 'memory', error: denied }])
+  })
+
   it('and the line stays where the backend had the whole body and gave no answer', async () => {
     const { driver, ledger, store } = setUp()
     const abort = new AbortController()

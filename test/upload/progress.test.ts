@@ -111,4 +111,30 @@ describe('progress', () => {
       expect(await keysOf(driver)).toEqual([])
     }
   })
+
+  it('whose listener is async and rejects ends the upload in the same way, and the process lives', async () => {
+    const cause = new Error('a bug, a little later')
+    for (const when of ['receiving', 'received']) {
+      const { driver, store } = setUp()
+      driver.after = () => sleep(20)
+      const onProgress = async ({ phase }: UploadProgress) => {
+        if (phase === when) throw cause
+      }
+      const error = await errorOf(store(slowly(3), { onProgress }))
+      expect(error).toMatchObject({ code: 'ERR_CONFIG', cause })
+      expect(await keysOf(driver)).toEqual([])
+    }
+  })
+
+  it('whose listener rejects when all is over is a warning', async () => {
+    const warnings = eventsOf('warning')
+    const { store } = setUp()
+    const onProgress = async ({ phase }: UploadProgress) => {
+      await sleep(10)
+      if (phase === 'confirmed') throw new Error('a bug, too late')
+    }
+    expect(await store(PDF, { name: 'a.pdf', onProgress })).toMatchObject({ size: PDF.length })
+    await sleep(30)
+    expect(warnings).toMatchObject([{ code: 'ONPROGRESS_FAILED' }])
+  })
 })

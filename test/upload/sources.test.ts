@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { Readable } from 'node:stream'
 import { ReadableStream } from 'node:stream/web'
-import { describe, expect, it, onTestFinished, test } from 'vitest'
+import { promisify } from 'node:util'
+import { describe, expect, it, onTestFinished, test, vi } from 'vitest'
 import { MemoryDriver } from '../../src/drivers/memory/index.js'
 import { type FileBody, type StoreFileOptions, storeFile } from '../../src/upload/index.js'
 import { isPublicAddress } from '../../src/upload/sources/public-address.js'
@@ -30,7 +31,7 @@ async function serverThat(answer: RequestListener) {
   await new Promise(resolve => server.once('listening', resolve))
   onTestFinished(() => void server.close().closeAllConnections())
   const { port } = server.address() as AddressInfo
-  return { port, host: `127.0.0.1:${port}`, url: `http://127.0.0.1:${port}` }
+  return { server, port, host: `127.0.0.1:${port}`, url: `http://127.0.0.1:${port}` }
 }
 
 failOnUnhandled()
@@ -247,6 +248,19 @@ describe('a URL', () => {
     expect((await store(5)).bytes.toString()).toBe('there')
     expect(await errorOf(store(6))).toMatchObject({ code: 'ERR_SOURCE_REFUSED' })
   })
+
+  it.each(['javascript:1', 'ftp://files.example/a', 'http://user:word@files.example/', 'http://[::1]/'])(
+    'that redirects to %s holds no connection',
+    async location => {
+      const { url, host, server } = await serverThat((_req, res) => {
+        res.writeHead(302, { location, 'content-length': 1_000_000 }).write('more would come')
+      })
+      const got = await errorOf(stored({ url, privateHosts: [host] }, { name: 'a.txt' }))
+      expect(got).toMatchObject({ code: 'ERR_SOURCE_REFUSED' })
+      const connections = () => promisify(server.getConnections.bind(server))()
+      await vi.waitFor(async () => expect(await connections()).toBe(0))
+    },
+  )
 
   test.each<[string, RequestListener, string]>([
     ['404', (_req, res) => res.writeHead(404).end(), 'ERR_SOURCE_FAILED'],

@@ -203,11 +203,23 @@ describe('where a file may go', () => {
   })
 
   it('not with options that are none', async () => {
-    for (const wrong of [{ idleTimout: 5 }, { onStored: () => {} }, { size: -1 }, { size: Number.NaN }]) {
+    const controller = { signal: new AbortController() }
+    const timers = () => process.getActiveResourcesInfo().filter(kind => kind === 'Timeout').length
+    const before = timers()
+    for (const wrong of [
+      { idleTimout: 5 },
+      { onStored: () => {} },
+      { size: -1 },
+      { size: Number.NaN },
+      controller,
+    ]) {
       const source = inPieces(PDF, 10)
       expect(await errorOf(stored(source, {}, wrong as never))).toMatchObject({ code: 'ERR_CONFIG' })
       expect(source.destroyed).toBe(true)
     }
+    const remote = { url: 'http://127.0.0.1:9/a.pdf', privateHosts: ['127.0.0.1'] } as never
+    expect(await errorOf(stored(remote, {}, controller as never))).toMatchObject({ code: 'ERR_CONFIG' })
+    expect(timers()).toBeLessThanOrEqual(before)
   })
 
   it('not where it has another length than was promised', async () => {

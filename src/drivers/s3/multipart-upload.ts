@@ -29,6 +29,8 @@ export class MultipartUpload {
   #id = ''
   /** Whether the backend may have begun an upload and we know of a failure only. */
   #mayHaveUnknown = false
+  /** Why something may be left of an upload that was begun. */
+  #leftover: unknown
   #size = 0
 
   constructor(target: UploadTarget, sender: Sender, stop: Stop, memory: BlockMemory) {
@@ -44,9 +46,11 @@ export class MultipartUpload {
    */
   async run(first: Block, blocks: AsyncGenerator<Block, undefined>): Promise<PutResult> {
     try {
-      return await this.#upload(first, blocks)
-    } finally {
-      if (this.#mayHaveUnknown) await this.#abortUnknown()
+      return await this.#upload(first, blocks).finally(() => this.#abortUnknown())
+    } catch (error) {
+      // Not of an upload that did succeed: its key would be taken for one to clear up.
+      if (this.#leftover !== undefined) this.#target.options.onLeftover?.(this.#leftover)
+      throw error
     }
   }
 
@@ -88,7 +92,7 @@ export class MultipartUpload {
   /** Waits no longer than one request for tidying up; a slower backend's upload is aborted in the background. */
   async #abandonWhenCreated(created: Promise<string>): Promise<void> {
     const gone = created.then(id => this.#abort(id)).catch(() => {})
-    await untilAborted(gone, AbortSignal.timeout(TIDY_TIME)).catch(() => {})
+    await untilAborted(gone, AbortSignal.timeout(TIDY_TIME)).catch(this.#onLeft)
   }
 
   async #announce(): Promise<void> {
@@ -165,10 +169,14 @@ export class MultipartUpload {
     await this.#abort(this.#id)
   }
 
-  /** Best effort: the failure that led here is what the caller must hear, and the ledger's reaper knows the id. */
+  /** Best effort: the failure that led here is what the caller must hear first, and the ledger's reaper knows the id. */
   async #abort(id: string): Promise<void> {
     const { calls, key } = this.#target
-    await abortUpload(calls, key, id, { within: TIDY_TIME }).catch(() => {})
+    await abortUpload(calls, key, id, { within: TIDY_TIME }).catch(this.#onLeft)
+  }
+
+  readonly #onLeft = (error: unknown): void => {
+    this.#leftover ??= error
   }
 
   /**
@@ -177,13 +185,14 @@ export class MultipartUpload {
    */
   async #abortUnknown(): Promise<void> {
     const { calls, key, createOnly } = this.#target
-    if (!createOnly) return
+    if (!this.#mayHaveUnknown || !createOnly) return
     const signal = AbortSignal.timeout(TIDY_TIME)
     try {
       for await (const { key: found, id } of listUploads(calls, key, { signal }))
         if (found === key && id !== this.#id) await this.#abort(id)
-    } catch {
+    } catch (error) {
       // Best effort again: it takes the right to list, and a lifecycle rule of the bucket does the same later.
+      this.#onLeft(error)
     }
   }
 }

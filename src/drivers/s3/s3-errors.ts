@@ -39,6 +39,12 @@ const REASONS: Record<string, Reason> = {
   EntityTooLarge: { code: 'ERR_FILE_TOO_LARGE', message: 'The storage does not take a file of this size.' },
   QuotaExceeded: { code: 'ERR_DISK_FULL', message: 'The quota of the bucket or its owner is used up.' },
   SlowDown: { code: 'ERR_BACKEND', message: 'The storage is busy and asks to slow down. Try again later.' },
+  // node's name for what is no TLS, and ours for what is no HTTP
+  EPROTO: {
+    code: 'ERR_BACKEND',
+    message:
+      'The server does not speak as S3 does: check the endpoint, whether it is http or https, and what lies between.',
+  },
   RequestTimeTooSkewed: {
     code: 'ERR_BACKEND',
     message: 'The clock of this machine is wrong: set it, for example by NTP.',

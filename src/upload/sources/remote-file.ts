@@ -66,7 +66,6 @@ export async function openUrl(
       const answer = await ask(url, { ended, lookup: guardFor(remote, url, resolve) })
       const next = redirectOf(answer, url)
       if (next === undefined) return opened(answer, url, remote)
-      answer.destroy()
       if (left <= 0) throw refused(`it redirects more than ${maxRedirects} times`)
       url = next
     }
@@ -145,8 +144,11 @@ function ask(url: URL, options: { ended: AbortSignal; lookup: LookupFunction }):
   })
 }
 
-function redirectOf({ statusCode = 0, headers }: Answer, from: URL): URL | undefined {
+/** Where to ask next. Nothing more is read of such an answer, also where it leads to what may not be asked. */
+function redirectOf(answer: Answer, from: URL): URL | undefined {
+  const { statusCode = 0, headers } = answer
   if (!REDIRECTS.has(statusCode) || headers.location === undefined) return undefined
+  answer.destroy()
   return parse(headers.location, from)
 }
 

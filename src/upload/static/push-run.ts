@@ -66,11 +66,11 @@ export class PushRun {
     const known = entries.get(id)
     if (known?.digest === digest && known.etag === (await this.#etagOf(file.key))) {
       this.#placed.set(id, { digest, etag: known.etag })
-      return this.#done(file.key, 'unchanged')
+      return await this.#done(file.key, 'unchanged')
     }
     const etag = await this.#upload(file, content)
     if (etag !== undefined) this.#placed.set(id, { digest, etag })
-    this.#done(file.key, 'uploaded')
+    await this.#done(file.key, 'uploaded')
   }
 
   async #upload(file: StaticFile, content: FileDigest): Promise<string | undefined> {
@@ -131,7 +131,7 @@ export class PushRun {
     await this.#each(doomed, async ({ id, key }) => {
       await this.#disk.delete(key, { signal })
       entries.delete(id)
-      this.#done(key, 'removed')
+      await this.#done(key, 'removed')
     })
   }
 
@@ -159,11 +159,12 @@ export class PushRun {
     })
   }
 
-  #done(key: string, action: StaticProgress['action']): void {
+  async #done(key: string, action: StaticProgress['action']): Promise<void> {
     this.#count[action]++
     const { uploaded, unchanged, removed } = this.#count
     const done = uploaded + unchanged + removed
-    this.#options.onProgress({ key, action, done, total: this.#total, bytes: this.#bytes })
+    // Waited for: it may be an async function as well, and what it rejects with is heard here or nowhere.
+    await this.#options.onProgress({ key, action, done, total: this.#total, bytes: this.#bytes })
   }
 
   #failure(error: unknown): unknown {

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { Agent } from 'node:http'
+import { type AddressInfo, createServer } from 'node:net'
 import { inspect } from 'node:util'
 import { S3Client } from '@aws-sdk/client-s3'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Driver } from '../../../src/core/driver.js'
 import { StorageError } from '../../../src/core/errors.js'
 import { S3Driver, type S3DriverOptions } from '../../../src/drivers/s3/index.js'
@@ -77,6 +78,24 @@ describeWithS3('the S3 driver says what is wrong', () => {
   it('a host that does not exist is ERR_BACKEND with advice', async () => {
     const error = await failure(driverOn('bucket', { endpoint: 'http://s3.invalid' }).head('a.txt'))
     expect(error).toMatchObject({ code: 'ERR_BACKEND', message: expect.stringContaining('addressingStyle') })
+  })
+
+  it('a server that speaks something else than HTTP, or no TLS, is ERR_BACKEND with advice', async () => {
+    const server = createServer(socket =>
+      socket.on('error', () => {}).on('data', () => socket.write('SSH-2.0-OpenSSH_9.2\r\n')),
+    )
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void server.close())
+    const { port } = server.address() as AddressInfo
+    const plain = s3Connection().endpoint.replace('http:', 'https:')
+    for (const endpoint of [`http://127.0.0.1:${port}`, plain]) {
+      const error = await failure(driverOn('bucket', { endpoint }).put('a.txt', Buffer.from('x'), TEXT))
+      expect(error).toMatchObject({
+        code: 'ERR_BACKEND',
+        message: expect.stringMatching(/does not speak.*https/),
+      })
+      expect(error.message).not.toContain('could not be reached')
+    }
   })
 
   it('no credentials anywhere are ERR_BACKEND_DENIED with advice', async () => {

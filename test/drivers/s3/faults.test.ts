@@ -142,6 +142,45 @@ describeWithS3('the S3 driver behind a connection that fails', () => {
     expect(proxy.seen.some(line => line.includes('partNumber='))).toBe(false)
   })
 
+  it.each(['own', 'sdk'] as const)(
+    'tells of a multipart upload that it could not abort, with the transport %s',
+    async transport => {
+      const begun = (method = '', url = '') => method === 'POST' && /[?&]uploads/.test(url)
+      const faults: [string, Fault][] = [
+        ['ERR_BACKEND', (_req, res) => answerError(res, 400, 'BadDigest')],
+        ['ERR_UPLOAD_ABORTED', (_req, _res, pass) => pass()],
+      ]
+      for (const [first, fault] of faults) {
+        const told: unknown[] = []
+        const abort = new AbortController()
+        const onMultipart = async () => {
+          if (first === 'ERR_UPLOAD_ABORTED') abort.abort()
+        }
+        proxy.fault = (req, res, pass) => {
+          if (req.method === 'DELETE') return answerError(res, 403, 'AccessDenied')
+          return req.url?.includes('partNumber=') ? fault(req, res, pass) : pass()
+        }
+        const onLeftover = (error: unknown) => void told.push(error)
+        const options = { ...TEXT, signal: abort.signal, onMultipart, onLeftover }
+        expect(await code(driver({ transport }).put(key, LARGE, options))).toBe(first)
+        expect(told).toMatchObject([{ code: 'ERR_BACKEND_DENIED', operation: 'abortUpload' }])
+      }
+      expect(await openUploads()).toHaveLength(2)
+      // and of one whose beginning lost its answer, so that nobody knows whether it is there
+      proxy.fault = (req, res, pass) => {
+        if (req.method === 'GET') return answerError(res, 403, 'AccessDenied')
+        return begun(req.method, req.url) ? void res.destroy() : pass()
+      }
+      const told: unknown[] = []
+      const onLeftover = (error: unknown) => void told.push(error)
+      const options = { ...TEXT, ifNoneMatch: '*', onLeftover } as const
+      expect(await code(driver({ transport, retryDelay: 5 }).put(key, LARGE, options))).toMatch(
+        /^ERR_BACKEND/,
+      )
+      expect(told).toMatchObject([{ code: 'ERR_BACKEND_DENIED', operation: 'listUploads' }])
+    },
+  )
+
   it('aborts a multipart upload that is begun while the put is aborted', async () => {
     const abort = new AbortController()
     proxy.fault = async (req, _res, pass) => {

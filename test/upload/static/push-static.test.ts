@@ -469,10 +469,11 @@ describe('a push that fails in the middle', () => {
   it('because of the caller says what the caller threw', async () => {
     const { storage } = watched()
     const mistake = new Error('no such column')
-    const onProgress = () => {
+    const throws = () => {
       throw mistake
     }
-    expect(await errorOf(pushStatic(storage, folderOf(FILES), { onProgress }))).toBe(mistake)
+    for (const onProgress of [throws, async () => throws()])
+      expect(await errorOf(pushStatic(storage, folderOf(FILES), { onProgress }))).toBe(mistake)
   })
 })
 

@@ -175,11 +175,11 @@ function headersOf(lines: readonly string[]): HttpHeaders {
 
 /** Has no code of a broken connection: whoever is no HTTP server will not be one at the next try. */
 function notHttp(message = 'The server does not answer in HTTP/1.1.'): Error {
-  return new Error(message)
+  return Object.assign(new Error(message), { code: 'EPROTO' })
 }
 
 function tooLong(): Error {
-  return new Error('The answer is too long for S3.')
+  return notHttp('The answer is too long for S3.')
 }
 
 /** The connection ended before the answer did. */
