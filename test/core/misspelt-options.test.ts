@@ -50,4 +50,13 @@ describe('createStorage says what is wrong, not what broke on it', () => {
       expect(thrownCode(() => storageOf({ baseUrl }))).toBe('none')
     },
   )
+
+  it('with a misspelt option of a CDN', () => {
+    const cdn = { mode: 'public', hostname: 'cdn.example.com' } as const
+    const create = () =>
+      storageOf({ disks: { logos: { location: 'logos', visibility: 'public', tenancy: 'required', cdn } } })
+    expect(create).toThrow(
+      'There is no option "hostname" of the cdn of the disk "logos". Options: mode, host',
+    )
+  })
 })
