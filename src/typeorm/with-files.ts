@@ -73,6 +73,9 @@ export function withFiles<D extends DataSource>(
 ): D {
   assertKnownOptions('withFiles()', options, OPTIONS)
   assertKnownOptions('table', options.table ?? {}, TABLE_OPTIONS)
+  if ((storage as Partial<Storage> | undefined)?.ledgers === undefined) {
+    throw new StorageError('ERR_CONFIG', 'The storage comes first: withFiles(storage, dataSource).')
+  }
   assertFree(dataSource)
   const dialect = dialectOf(dataSource)
   const lease = leaseOf(options)

@@ -35,6 +35,11 @@ describe('what would silently do nothing is refused', () => {
     },
   )
 
+  it('a resolver whose parentheses were forgotten', () => {
+    const resolve = fromSubdomain as unknown as TenantOptions['resolve']
+    expect(() => tenant({ resolve })).toThrow('tenant() needs resolve, for example fromSubdomain().')
+  })
+
   it('no options at all', () => {
     expect(() => tenant(undefined as unknown as TenantOptions)).toThrow(
       'Give the options of tenant() as an object.',

@@ -2,7 +2,11 @@ import { DataSource } from 'typeorm'
 import { describe, expect, it } from 'vitest'
 import type { Storage } from '../../src/core/storage.js'
 import {
+  type FileColumnOptions,
   type FileEntity,
+  fileColumn,
+  filesColumn,
+  filesOf,
   reapOnce,
   reconcile,
   rulesOf,
@@ -39,6 +43,28 @@ describe('a misspelt option is refused, so that nobody believes in it', () => {
   })
 })
 
+describe('a misspelt option of a column is answered with those of a column', () => {
+  it('of one file', () => {
+    const column = () => fileColumn({ folder: 'orders', onremove: 'keep' } as FileColumnOptions)
+    expect(column).toThrow(
+      /no option "onremove" of a file column\. Options: disk, .*maxSize, .*onRemove, .*legacy\./,
+    )
+    expect(thrownCode(() => fileColumn({ folder: 'orders', maxFiles: 3 } as FileColumnOptions))).toBe(
+      'ERR_CONFIG',
+    )
+  })
+
+  it('of several files', () => {
+    const column = () => filesColumn({ folder: 'orders', maxfiles: 3 } as FileColumnOptions)
+    expect(column).toThrow(/no option "maxfiles" of a column of files\. Options: .*, maxFiles\./)
+  })
+
+  it('without any options', () => {
+    const column = () => fileColumn(undefined as unknown as FileColumnOptions)
+    expect(column).toThrow('Give the options of a file column as an object.')
+  })
+})
+
 describe('the wrong thing in the right place is named', () => {
   const dataSource = new DataSource(embeddedOptions())
 
@@ -47,6 +73,14 @@ describe('the wrong thing in the right place is named', () => {
     expect(() => startReaper(dataSource as unknown as Storage)).toThrow(words)
     await expect(reapOnce(dataSource as unknown as Storage)).rejects.toThrow(words)
     expect(await codeOf(() => reapOnce(dataSource as unknown as Storage))).toBe('ERR_CONFIG')
+  })
+
+  it('a DataSource in the place of the storage', async () => {
+    const storage = memoryStorage()
+    const swapped = () => withFiles(dataSource as unknown as Storage, storage as unknown as DataSource)
+    expect(swapped).toThrow('The storage comes first: withFiles(storage, dataSource).')
+    const files = () => filesOf(storage as unknown as DataSource).delete(Order, 1)
+    expect(await codeOf(files)).toBe('ERR_CONFIG')
   })
 
   it('the name of an entity where rulesOf wants its class', () => {
