@@ -13,6 +13,7 @@ export function ownerOf(
   owner: string | undefined,
 ): MigrateOptions<ObjectLiteral>['tenantOf'] {
   if (owner === undefined) return undefined
+  if (!dataSource.hasMetadata(entity)) return undefined // who works on it says which entities there are
   const metadata = dataSource.getMetadata(entity)
   const column = metadata.findColumnWithPropertyPath(owner)
   if (column === undefined || column.relationMetadata !== undefined)

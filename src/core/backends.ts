@@ -15,12 +15,13 @@ export class Backends {
   readonly #opening = new Map<string, Promise<Driver>>()
   readonly #opened = new Map<string, Driver>()
 
-  /** @throws ERR_CONFIG for a name that is no word */
+  /** @throws ERR_CONFIG for a name that is no word, and for what is no driver */
   constructor(sources: Readonly<Record<string, BackendSource>>) {
     this.#sources = new Map(Object.entries(sources))
     this.names = [...this.#sources.keys()]
     for (const [name, source] of this.#sources) {
       if (!NAME.test(name)) throw invalidName(name)
+      if (!isSource(source)) throw noDriver(name)
       if (typeof source !== 'function') this.#drivers.set(name, source)
     }
   }
@@ -109,3 +110,15 @@ function unknownBackend(name: string, known: readonly string[]): StorageError {
     },
   )
 }
+
+/** Callers without a compiler give classes, options and environment variables that are not set. */
+function isSource(source: unknown): boolean {
+  if (typeof source === 'function') return !/^class\b/.test(Function.prototype.toString.call(source))
+  return typeof source === 'object' && source !== null && 'put' in source && 'get' in source
+}
+
+const noDriver = (name: string) =>
+  new StorageError(
+    'ERR_CONFIG',
+    `The backend "${name}" is no driver: give an instance, such as new LocalDriver({ … }).`,
+  )

@@ -1,5 +1,6 @@
 import type { DiskOptions } from './disk-options.js'
 import { StorageError } from './errors.js'
+import { assertKnownOptions, type OptionNames } from './known-options.js'
 
 /** A content delivery network in front of one backend of a disk. */
 export interface CdnOptions {
@@ -27,6 +28,14 @@ export interface CdnSigner {
   cookies?(options: { resource: string; expires: number }): Record<string, string>
 }
 
+const OPTIONS: OptionNames<CdnOptions> = {
+  mode: 'known',
+  host: 'known',
+  backend: 'known',
+  signer: 'known',
+  purge: 'known',
+}
+
 const MODES: readonly CdnOptions['mode'][] = ['public', 'origin-signed', 'cloudfront', 'none']
 
 /**
@@ -39,6 +48,7 @@ export function assertCdn(
   { visibility, serve, cdn }: Pick<DiskOptions, 'visibility' | 'serve' | 'cdn'>,
 ): void {
   if (cdn === undefined) return
+  assertKnownOptions(`the cdn of the disk "${disk}"`, cdn, OPTIONS)
   const wrong = (what: string) => new StorageError('ERR_CONFIG', `The cdn of the disk "${disk}" ${what}`)
   const { mode, host, signer } = cdn
   if (!MODES.includes(mode)) throw wrong(`must have one of these modes: ${MODES.join(', ')}.`)

@@ -9,6 +9,8 @@ export type OptionNames<T> = Readonly<Record<keyof T, 'known'>>
  * @throws ERR_CONFIG
  */
 export function assertKnownOptions<T extends object>(of: string, options: T, names: OptionNames<T>): void {
+  if (typeof options !== 'object' || options === null)
+    throw new StorageError('ERR_CONFIG', `Give the options of ${of} as an object.`)
   const unknown = Object.keys(options).find(name => !Object.hasOwn(names, name))
   if (unknown === undefined) return
   const known = Object.keys(names).join(', ')

@@ -42,6 +42,13 @@ export class ProxyUrls {
         `The secret that signs URLs must have at least ${MIN_SECRET_LENGTH} characters. Make one with: openssl rand -base64 32`,
       )
     }
+    // Without a slash in front the addresses would be relative to the page that shows them.
+    if (typeof baseUrl !== 'string' || !/^(\/|https?:\/\/|$)/.test(baseUrl)) {
+      throw new StorageError(
+        'ERR_CONFIG',
+        'baseUrl is where serveFiles is mounted: a path such as "/files", or an http(s) address.',
+      )
+    }
     this.#secrets = [...secrets]
     this.#baseUrl = baseUrl.replace(/\/+$/, '')
   }

@@ -53,7 +53,8 @@ export interface ResolvedRules {
 }
 
 const DEFAULT_MAX_SIZE = '50mb'
-const RULES: OptionNames<FileRules> = {
+/** The names of all rules. */
+export const RULES: OptionNames<FileRules> = {
   disk: 'known',
   folder: 'known',
   accept: 'known',

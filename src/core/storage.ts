@@ -86,6 +86,7 @@ export class Storage implements StoredFileHome {
   #warned = false
 
   constructor(options: StorageOptions) {
+    assertKnownOptions('createStorage()', options, OPTIONS)
     const {
       secret,
       baseUrl = '/files',
@@ -96,12 +97,11 @@ export class Storage implements StoredFileHome {
       uploads,
       environment,
     } = options
-    assertKnownOptions('createStorage()', options, OPTIONS)
     assertDisks(disks)
     assertRules(urls, disks)
     this.uploads = resolveUploads(uploads)
     this.ledgers = new LedgerRegistry(ledgerOf)
-    this.#backends = new Backends(backends)
+    this.#backends = new Backends(backends ?? {})
     this.#urlPolicy = new UrlPolicy(urls)
     this.#proxyUrls = new ProxyUrls(typeof secret === 'string' ? [secret] : (secret ?? []), baseUrl)
     this.#environment =

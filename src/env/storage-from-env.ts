@@ -1,4 +1,5 @@
 import process from 'node:process'
+import { assertKnownOptions, type OptionNames } from '../core/known-options.js'
 import { createStorage, type Storage, type StorageOptions } from '../core/storage.js'
 import { warn } from '../core/warn.js'
 import { backendsOf } from './backends.js'
@@ -7,6 +8,13 @@ import { type Environment, readVariables, type Variables } from './variables.js'
 
 /** What the environment does not say. */
 export type EnvStorageOptions = Pick<StorageOptions, 'disks' | 'urls' | 'uploads' | 'ledgerOf'>
+
+const OPTIONS: OptionNames<EnvStorageOptions> = {
+  disks: 'known',
+  urls: 'known',
+  uploads: 'known',
+  ledgerOf: 'known',
+}
 
 /**
  * Sets a storage up from environment variables; the reference page lists them. Synchronous: the driver is loaded
@@ -17,6 +25,7 @@ export type EnvStorageOptions = Pick<StorageOptions, 'disks' | 'urls' | 'uploads
  * export const storage = storageFromEnv()   // STORAGE_BACKEND=local | s3 | do_spaces | azure | gcs
  */
 export function storageFromEnv(options: EnvStorageOptions = {}, env: Environment = process.env): Storage {
+  assertKnownOptions('storageFromEnv()', options, OPTIONS)
   const variables = readVariables(env)
   warnOf(variables)
   return createStorage({

@@ -1,5 +1,6 @@
 import type { Request } from 'express'
 import { StorageError } from '../core/errors.js'
+import { assertKnownOptions } from '../core/known-options.js'
 
 /** Finds the tenant's id in a request; undefined, null and the empty text mean that there is none. */
 export type TenantResolver = (req: Request) => string | null | undefined | Promise<string | null | undefined>
@@ -16,8 +17,18 @@ export interface SubdomainOptions {
 /**
  * The tenant is the subdomain: `acme` for `acme.example.com`. Host names do not care for case (RFC 4343), so the
  * id is lower case. Behind a proxy, set Express's `trust proxy`.
+ *
+ * @throws ERR_CONFIG for a `domain` with a scheme, a port or a path: no host would ever end with it
  */
-export function fromSubdomain({ domain }: SubdomainOptions = {}): TenantResolver {
+export function fromSubdomain(options: SubdomainOptions = {}): TenantResolver {
+  assertKnownOptions('fromSubdomain()', options, { domain: 'known' })
+  const { domain } = options
+  if (domain !== undefined && !isHostName(domain)) {
+    throw new StorageError(
+      'ERR_CONFIG',
+      `domain is a host name alone, for example "example.com"; got ${JSON.stringify(domain)}.`,
+    )
+  }
   const suffix = domain === undefined ? undefined : `.${domain.toLowerCase()}`
   return req => {
     const host = req.hostname?.toLowerCase() ?? ''
@@ -27,6 +38,8 @@ export function fromSubdomain({ domain }: SubdomainOptions = {}): TenantResolver
     return host.endsWith(suffix) ? host.slice(0, -suffix.length) : undefined
   }
 }
+
+const isHostName = (domain: unknown) => typeof domain === 'string' && /^[^\s.:/]+(\.[^\s.:/]+)*$/.test(domain)
 
 /** The tenant is the value of a request header. Any client can send any header: combine it with `verify`. */
 export function fromHeader(name: string): TenantResolver {

@@ -4,6 +4,7 @@ import type { ByteRange, Driver, GetResult, ObjectInfo } from '../core/driver.js
 import { StorageError } from '../core/errors.js'
 import { publish } from '../core/events.js'
 import { SHARED_TENANT } from '../core/key.js'
+import { assertKnownOptions } from '../core/known-options.js'
 import type { ServedFile, Storage } from '../core/storage.js'
 import { boundTenant, tryGetTenant } from '../core/tenant.js'
 import { AccelRedirect } from './accel-redirect.js'
@@ -41,10 +42,12 @@ interface Reading {
  * the one the request acts for), ERR_PRECONDITION (412), ERR_RANGE (416) and ERR_METHOD (405) go to the error
  * handler.
  *
- * @throws ERR_CONFIG for an `accelRedirect` that is no path with a slash at both ends
+ * @throws ERR_CONFIG for an `accelRedirect` that is no path with a slash at both ends, and for an option that does
+ *   not exist
  * @example app.use('/files', serveFiles(storage))
  */
 export function serveFiles(storage: Storage, options: ServeFilesOptions = {}): RequestHandler {
+  assertKnownOptions('serveFiles()', options, { accelRedirect: 'known' })
   const accel = options.accelRedirect === undefined ? undefined : new AccelRedirect(options.accelRedirect)
   return function serveFiles(req, res, next) {
     const left = new AbortController()

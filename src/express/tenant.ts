@@ -5,7 +5,7 @@ import { assertKnownOptions } from '../core/known-options.js'
 import { bindTenant, runWithTenant } from '../core/tenant.js'
 import { isThenable } from '../core/thenable.js'
 import { warn } from '../core/warn.js'
-import { isHeaderResolver, type TenantResolver } from './resolvers.js'
+import { fromSubdomain, isHeaderResolver, type TenantResolver } from './resolvers.js'
 
 const NO_TENANT = 'This request names no tenant.'
 
@@ -31,7 +31,8 @@ export interface TenantOptions {
 export function tenant(options: TenantOptions): RequestHandler {
   assertKnownOptions('tenant()', options, { resolve: 'known', verify: 'known' })
   const { resolve, verify } = options
-  if (typeof resolve !== 'function') {
+  // Without its parentheses it would be called with the request, and give a resolver instead of a tenant.
+  if (typeof resolve !== 'function' || (resolve as unknown) === fromSubdomain) {
     throw new StorageError('ERR_CONFIG', 'tenant() needs resolve, for example fromSubdomain().')
   }
   if (verify === undefined && isHeaderResolver(resolve)) {

@@ -19,5 +19,5 @@ export function markBound(dataSource: DataSource, binding: Bound): void {
  * @returns undefined for one that was not given to `withFiles`
  */
 export function boundTo(dataSource: DataSource): Bound | undefined {
-  return (dataSource as { [BOUND]?: Bound })[BOUND]
+  return (dataSource as { [BOUND]?: Bound } | undefined)?.[BOUND]
 }

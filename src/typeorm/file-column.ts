@@ -1,6 +1,7 @@
 import { Column, type ColumnOptions, type EntitySchemaColumnOptions } from 'typeorm'
 import { StorageError } from '../core/errors.js'
-import { type FileRules, resolveRules } from '../core/rules.js'
+import { assertKnownOptions, type OptionNames } from '../core/known-options.js'
+import { type FileRules, RULES, resolveRules } from '../core/rules.js'
 import { UnboundTransformer } from './file-transformer.js'
 import { type KeepingOptions, resolveKeeping } from './keeping.js'
 import type { LegacyReader } from './legacy.js'
@@ -70,7 +71,7 @@ export function columnOf(
   options: FileColumnOptions,
   maxFiles: number | undefined,
 ): ColumnOptions & EntitySchemaColumnOptions {
-  assertColumnOptions(options)
+  assertColumnOptions(options, maxFiles)
   const { name, comment, legacy, resolve = 'read', nullable = true, ...more } = options
   const { onRemove, onSoftDelete, keepReplaced, ...rules } = more
   const keeping = resolveKeeping({ onRemove, onSoftDelete, keepReplaced }, nullable)
@@ -104,13 +105,31 @@ const REFUSED = [
   'asExpression',
 ]
 
-function assertColumnOptions(options: FileColumnOptions): void {
+const COLUMN_OPTIONS: OptionNames<FileColumnOptions> = {
+  ...RULES,
+  name: 'known',
+  nullable: 'known',
+  comment: 'known',
+  legacy: 'known',
+  resolve: 'known',
+  onRemove: 'known',
+  onSoftDelete: 'known',
+  keepReplaced: 'known',
+}
+
+const LIST_OPTIONS = { maxFiles: 'known' } as const
+
+function assertColumnOptions(options: FileColumnOptions, maxFiles: number | undefined): void {
+  const wrong = REFUSED.find(option => option in (options ?? {}))
+  if (wrong !== undefined) {
+    throw new StorageError(
+      'ERR_CONFIG',
+      `A file column takes its rules, name, nullable, comment, legacy, resolve, onRemove, onSoftDelete and keepReplaced; the column option "${wrong}" is refused.`,
+    )
+  }
+  const { legacy, ...ofBoth } = COLUMN_OPTIONS
+  if (maxFiles === undefined) assertKnownOptions('a file column', options, { ...ofBoth, legacy })
+  else assertKnownOptions<object>('a column of files', options, { ...ofBoth, ...LIST_OPTIONS })
   if (![undefined, 'read', 'load'].includes(options.resolve))
     throw new StorageError('ERR_CONFIG', 'resolve is "read" or "load".')
-  const wrong = REFUSED.find(option => option in options)
-  if (wrong === undefined) return
-  throw new StorageError(
-    'ERR_CONFIG',
-    `A file column takes its rules, name, nullable, comment, legacy, resolve, onRemove, onSoftDelete and keepReplaced; the column option "${wrong}" is refused.`,
-  )
 }

@@ -43,6 +43,12 @@ export function locateLegacy(
   if (found === undefined)
     throw new StorageError('ERR_BACKEND_UNKNOWN', 'The column holds text that names no file of this storage.')
   const { tenant, key, name, backend } = found
+  if (key === '') {
+    throw new StorageError(
+      'ERR_KEY_INVALID',
+      'Nothing is left of this path behind the tenant. Put the file into the folder of its tenant, and change the text of the row.',
+    )
+  }
   assertObjectKey(key)
   const address = inTenant(tenant, () => storage.disk(rules.disk).address(key, 'head'))
   return {

@@ -17,6 +17,8 @@ export type FilePath<E> = (keyof E & string) | `${keyof E & string}.${string}`
  * const upload = multer({ storage: tenantStorage(storage, rulesOf(OrderFile, 'file')) })
  */
 export function rulesOf<E>(entity: FileEntity<E>, property: FilePath<E>): ResolvedRules {
+  if (typeof entity !== 'function' && !(entity instanceof EntitySchema))
+    throw new StorageError('ERR_CONFIG', 'rulesOf() takes an entity class or an EntitySchema, not its name.')
   const path = property.split('.')
   const settings =
     entity instanceof EntitySchema ? inSchema(entity, path) : inTree(inheritanceTree(entity), path)

@@ -1,5 +1,6 @@
 import { type DataSource, EntitySchema } from 'typeorm'
 import { StorageError } from '../core/errors.js'
+import { assertKnownOptions, type OptionNames } from '../core/known-options.js'
 import type { Storage } from '../core/storage.js'
 import { boundTo } from './bound.js'
 import type { BulkWrites } from './bulk/bulk-guard.js'
@@ -37,6 +38,17 @@ export interface WithFilesOptions {
   bulkWrites?: BulkWrites
 }
 
+const OPTIONS: OptionNames<WithFilesOptions> = {
+  ledger: 'known',
+  table: 'known',
+  lease: 'known',
+  quota: 'known',
+  reap: 'known',
+  bulkWrites: 'known',
+}
+
+const TABLE_OPTIONS: OptionNames<LedgerTableOptions> = { name: 'known', schema: 'known' }
+
 const DEFAULT_LEASE = 900
 
 /**
@@ -48,7 +60,7 @@ const DEFAULT_LEASE = 900
  *
  * @returns the same instance
  * @throws ERR_LEDGER_AMBIGUOUS for a second DataSource of one storage, ERR_CONFIG for a DataSource that is
- *   initialized or bound already, or whose database is not supported. `initialize()` throws ERR_CONFIG for a
+ *   initialized or bound already, or whose database is not supported, and for an option that does not exist. `initialize()` throws ERR_CONFIG for a
  *   column on an unknown disk, and for children of one table with clashing file columns
  * @example
  * export const dataSource = withFiles(storage, new DataSource({ type: 'postgres', entities: [OrderFile] }))
@@ -59,6 +71,11 @@ export function withFiles<D extends DataSource>(
   dataSource: D,
   options: WithFilesOptions = {},
 ): D {
+  assertKnownOptions('withFiles()', options, OPTIONS)
+  assertKnownOptions('table', options.table ?? {}, TABLE_OPTIONS)
+  if ((storage as Partial<Storage> | undefined)?.ledgers === undefined) {
+    throw new StorageError('ERR_CONFIG', 'The storage comes first: withFiles(storage, dataSource).')
+  }
   assertFree(dataSource)
   const dialect = dialectOf(dataSource)
   const lease = leaseOf(options)

@@ -106,11 +106,15 @@ test('tenant-files adopt names the rows that stay as they are, and ends with 1',
     ['acme', 'media/acme/gone.pdf'],
     ['acme', 'media/globex/two.txt', 'two'],
     ['acme', 'media/acme/../globex/two.txt'],
+    ['acme', 'media/logo.txt', 'logo'],
   ])
   const { code, stdout } = await run('adopt', 'Order', '--owner', 'website')
   expect(code).toBe(1)
   const lines = stdout.trimEnd().split('\n')
-  expect(lines[0]).toBe('Order: 0 rows adopted (0 bytes read), 0 rows had changed meanwhile, 3 failed.')
+  expect(lines[0]).toBe('Order: 0 rows adopted (0 bytes read), 0 rows had changed meanwhile, 4 failed.')
+  expect(stdout).toContain(
+    'ERR_KEY_INVALID Nothing is left of this path behind the tenant. Put the file into',
+  )
   expect(
     lines
       .slice(1)
@@ -120,6 +124,7 @@ test('tenant-files adopt names the rows that stay as they are, and ends with 1',
     'Order.file ["1"]: ERR_FILE_NOT_FOUND',
     'Order.file ["2"]: ERR_TENANT_MISMATCH',
     'Order.file ["3"]: ERR_KEY_INVALID',
+    'Order.file ["4"]: ERR_KEY_INVALID',
   ])
 })
 
@@ -128,6 +133,10 @@ test.each([
   [['adopt', 'Ticket'], 'No file column of Ticket that was asked for has the option "legacy"'],
   [['adopt', 'Order', '--property', 'website'], 'Order has no file column "website"'],
   [['adopt', 'Order', '--owner', 'customer'], 'Order has no plain column "customer"'],
+  [
+    ['adopt', 'Ordr', '--owner', 'website'],
+    'There is no entity "Ordr" in this DataSource. With file columns: Order',
+  ],
   [['adopt', 'Order', '--dry-run', '--rollback'], 'do not go together'],
   [['adopt', 'Order', '--rate', 'fast'], 'It is a size such as 20mb/s'],
   [['adopt', 'Order', '--to', 'local'], "unknown option '--to'"],

@@ -400,3 +400,15 @@ describe('a CDN in the environment', () => {
     expect(error.message).not.toContain('c2VjcmV0')
   })
 })
+
+it.each([
+  ['that belongs to createStorage and would be overruled', { writeTo: 'local' }],
+  ['that is misspelt', { disk: {} }],
+  ['that is the environment in the wrong place', { STORAGE_URL_SECRET }],
+])('an option %s is refused', (_name, options) => {
+  const [name = ''] = Object.keys(options)
+  const create = () => storageFromEnv(options as object, { STORAGE_URL_SECRET })
+  expect(create).toThrow(
+    `There is no option "${name}" of storageFromEnv(). Options: disks, urls, uploads, ledgerOf.`,
+  )
+})

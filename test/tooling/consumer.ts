@@ -9,7 +9,14 @@ import { root, run, runTool, tempFolder } from './tools.js'
  */
 export async function createConsumer({ without = [] as string[] } = {}) {
   const { folder, remove } = tempFolder('consumer')
-  const packed = await run('npm', ['pack', '--json', '--silent', '--pack-destination', folder])
+  const packed = await run('npm', [
+    'pack',
+    '--json',
+    '--silent',
+    '--ignore-scripts',
+    '--pack-destination',
+    folder,
+  ])
   if (packed.code !== 0) throw new Error(`npm pack failed: ${packed.stdout}${packed.stderr}`)
   const [tarball] = JSON.parse(packed.stdout) as [{ filename: string; files: { path: string }[] }]
 

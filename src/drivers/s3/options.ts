@@ -142,6 +142,13 @@ export function assertOptions(options: S3DriverOptions): void {
     throw new StorageError('ERR_CONFIG', 'The checksum must be "crc32" or "none".')
   if (typeof options.bucket !== 'string' || options.bucket === '')
     throw new StorageError('ERR_CONFIG', 'Set the name of the bucket.')
+  assertCredentials(options.credentials)
+  if (options.endpoint !== undefined && namesBucket(parseEndpoint(options.endpoint), options.bucket)) {
+    throw new StorageError(
+      'ERR_CONFIG',
+      'The endpoint names the bucket as well. Leave it out there: the driver puts it in front of the host or into the path.',
+    )
+  }
   const doubled = CLIENT_OPTIONS.filter(name => options.client !== undefined && options[name] !== undefined)
   if (doubled.length > 0) {
     throw new StorageError(
@@ -149,6 +156,23 @@ export function assertOptions(options: S3DriverOptions): void {
       `Set ${doubled.join(', ')} on the S3Client, or leave the client out.`,
     )
   }
+}
+
+/** Keys that are not set in the environment would be sent as they are, and refused in words about something else. */
+function assertCredentials(credentials: unknown): void {
+  if (typeof credentials !== 'object' || credentials === null) return
+  const { accessKeyId, secretAccessKey } = credentials as Record<string, unknown>
+  if ([accessKeyId, secretAccessKey].every(key => typeof key === 'string' && key !== '')) return
+  throw new StorageError(
+    'ERR_CONFIG',
+    "The credentials need accessKeyId and secretAccessKey, both not empty. Leave credentials out to use the SDK's own sources.",
+  )
+}
+
+/** `https://acme-files.nyc3.digitaloceanspaces.com` is what the panel of Spaces shows; its requests would name the bucket twice. */
+function namesBucket({ hostname, pathname }: URL, bucket: string): boolean {
+  if (pathname.replace(/^\/|\/$/g, '') === bucket) return true
+  return hostname.startsWith(`${bucket}.`) && /\.(amazonaws\.com|digitaloceanspaces\.com)$/.test(hostname)
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Storage } from '../../core/storage.js'
 import { orBusy } from '../ledger-busy.js'
-import { openLedgers, type ReapReport, reapRound } from './reap-round.js'
+import { assertStorage, openLedgers, type ReapReport, reapRound } from './reap-round.js'
 import { type ReapOnceOptions, resolveReapOnceOptions } from './reaper-options.js'
 
 /**
@@ -13,6 +13,7 @@ import { type ReapOnceOptions, resolveReapOnceOptions } from './reaper-options.j
  * const { deleted } = await reapOnce(storage)
  */
 export async function reapOnce(storage: Storage, options: ReapOnceOptions = {}): Promise<ReapReport> {
+  assertStorage(storage)
   const never = new AbortController().signal
   const end = { soon: options.signal ?? never, now: never }
   const report = await reapRound(storage, resolveReapOnceOptions(options), end)
@@ -28,6 +29,7 @@ export async function reapOnce(storage: Storage, options: ReapOnceOptions = {}):
  * @throws ERR_LEDGER_BUSY, ERR_CONFIG when the ledger's table is missing
  */
 export async function retryDead(storage: Storage): Promise<number> {
+  assertStorage(storage)
   let count = 0
   for (const { ledger } of openLedgers(storage)) count += await orBusy(ledger.reaper.retryDead())
   return count

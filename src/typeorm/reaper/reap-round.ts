@@ -1,4 +1,4 @@
-import type { StorageError } from '../../core/errors.js'
+import { StorageError } from '../../core/errors.js'
 import { publish } from '../../core/events.js'
 import type { Storage } from '../../core/storage.js'
 import { DatabaseLedger } from '../ledger.js'
@@ -22,6 +22,12 @@ export function openLedgers(storage: Storage): { name: string; ledger: DatabaseL
   return storage.ledgers.open.flatMap(({ name, ledger }) =>
     ledger instanceof DatabaseLedger ? [{ name, ledger }] : [],
   )
+}
+
+/** @throws ERR_CONFIG for a DataSource or what else is no storage: the reaper would run, and never find anything */
+export function assertStorage(storage: Storage): void {
+  if ((storage as Partial<Storage> | undefined)?.ledgers !== undefined) return
+  throw new StorageError('ERR_CONFIG', 'The reaper takes the storage, as in startReaper(storage).')
 }
 
 /** Goes once through all ledgers of a storage, and says of each how it went. Never rejects. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Storage } from '../../core/storage.js'
 import type { PassOptions } from './ledger-reaper.js'
-import { type ReapReport, reapRound } from './reap-round.js'
+import { assertStorage, type ReapReport, reapRound } from './reap-round.js'
 import { type ReaperOptions, resolveReaperOptions } from './reaper-options.js'
 import { settledWithin } from './settled-within.js'
 
@@ -30,6 +30,7 @@ export interface Reaper {
  * process.once('SIGTERM', () => reaper.stop())
  */
 export function startReaper(storage: Storage, options: ReaperOptions = {}): Reaper {
+  assertStorage(storage)
   const { interval, ...pass } = resolveReaperOptions(options)
   const reaper = new BackgroundReaper(storage, pass, interval)
   reaper.start()

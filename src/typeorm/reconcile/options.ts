@@ -1,4 +1,5 @@
 import type { DataSource } from 'typeorm'
+import type { OptionNames } from '../../core/known-options.js'
 import type { Finding } from './findings.js'
 import type { Fix } from './mend.js'
 
@@ -43,4 +44,20 @@ export interface ReconcileOptions {
   /** Told how far it is, every thousand keys. */
   onProgress?: (progress: ReconcileProgress) => void
   signal?: AbortSignal
+}
+
+export const RECONCILE_OPTIONS: OptionNames<ReconcileOptions> = {
+  dataSource: 'known',
+  tenant: 'known',
+  prefix: 'known',
+  backends: 'known',
+  entities: 'known',
+  owners: 'known',
+  check: 'known',
+  fix: 'known',
+  grace: 'known',
+  maxFindings: 'known',
+  onFinding: 'known',
+  onProgress: 'known',
+  signal: 'known',
 }

@@ -1,11 +1,12 @@
 import { StorageError } from '../../core/errors.js'
+import { assertKnownOptions } from '../../core/known-options.js'
 import { tryGetTenant } from '../../core/tenant.js'
 import { bindingOf } from '../files-binding.js'
 import { Candidates } from './candidates.js'
 import { compare } from './compare.js'
 import { ReconcileContext } from './context.js'
 import { findOpenUploads } from './open-uploads.js'
-import type { ReconcileOptions } from './options.js'
+import { RECONCILE_OPTIONS, type ReconcileOptions } from './options.js'
 import { readRows } from './read-rows.js'
 import type { ReconcileReport } from './report.js'
 import { SortedRows } from './sorted-rows.js'
@@ -26,6 +27,7 @@ const MARGIN = 300_000
  * console.log(formatReport(report))
  */
 export async function reconcile(options: ReconcileOptions): Promise<ReconcileReport> {
+  assertKnownOptions('reconcile()', options, RECONCILE_OPTIONS) // a misspelt tenant would be all of them
   const current = tryGetTenant()
   if (current !== undefined && current !== options.tenant)
     throw new StorageError(

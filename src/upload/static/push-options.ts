@@ -1,3 +1,5 @@
+import type { OptionNames } from '../../core/known-options.js'
+
 /** How `pushStatic` does its work. */
 export interface PushStaticOptions {
   /** The disk's name: tenancy `none`, public, overwriting allowed. Default: `static`. */
@@ -42,4 +44,16 @@ export interface StaticPush {
   readonly stale: number
   /** Uploaded. */
   readonly bytes: number
+}
+
+export const PUSH_OPTIONS: OptionNames<PushStaticOptions> = {
+  disk: 'known',
+  prefix: 'known',
+  dotFiles: 'known',
+  stale: 'known',
+  staleAfter: 'known',
+  cacheControl: 'known',
+  concurrency: 'known',
+  onProgress: 'known',
+  signal: 'known',
 }

@@ -5,11 +5,12 @@ import { throwIfAborted } from '../../core/abort.js'
 import type { Disk } from '../../core/disk.js'
 import { StorageError } from '../../core/errors.js'
 import { assertListPrefix, isObjectKey } from '../../core/key.js'
+import { assertKnownOptions } from '../../core/known-options.js'
 import { withCharset } from '../../core/media-type.js'
 import type { Storage } from '../../core/storage.js'
 import { runAsSystem } from '../../core/tenant.js'
 import { hashedKeys } from './hashed-names.js'
-import type { PushStaticOptions, StaticPush } from './push-options.js'
+import { PUSH_OPTIONS, type PushStaticOptions, type StaticPush } from './push-options.js'
 import { RECORD_NAME } from './push-record.js'
 import { PushRun, type StaticFile } from './push-run.js'
 import { staticDisk } from './static-disk.js'
@@ -39,6 +40,7 @@ export async function pushStatic(
   dir: string,
   options: PushStaticOptions = {},
 ): Promise<StaticPush> {
+  assertKnownOptions('pushStatic()', options, PUSH_OPTIONS)
   const disk = writableDisk(storage, options.disk)
   const { prefix = '', signal } = options
   const { stale = 'keep', staleAfter = DAY, concurrency = 8, dotFiles = 'skip' } = checked(options)

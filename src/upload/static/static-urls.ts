@@ -1,5 +1,6 @@
 import { StorageError } from '../../core/errors.js'
 import { assertListPrefix, isObjectKey } from '../../core/key.js'
+import { assertKnownOptions } from '../../core/known-options.js'
 import type { Storage } from '../../core/storage.js'
 import { staticDisk } from './static-disk.js'
 
@@ -33,6 +34,7 @@ export interface StaticUrlOptions {
  * app.locals.asset = staticUrls(storage) // in a template: <link rel="stylesheet" href="<%= asset('app.css') %>">
  */
 export function staticUrls(storage: Storage, options: StaticUrlOptions = {}): (name: string) => string {
+  assertKnownOptions('staticUrls()', options, { disk: 'known', prefix: 'known', manifest: 'known' })
   const disk = staticDisk(storage, options.disk)
   const { prefix = '', manifest } = options
   assertListPrefix(prefix)
