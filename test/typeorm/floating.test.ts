@@ -2,8 +2,10 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import type { EntityManager } from 'typeorm'
 import { expect, it } from 'vitest'
 import type { StoredFile } from '../../src/core/stored-file.js'
-import { describeOnDatabases, type House, house, ledgerOf, upload } from './databases.js'
+import { bySuite } from '../support/suites.js'
+import { type House, house, ledgerOf, upload } from './databases.js'
 import { ORDER_RULES, Order } from './entities.js'
+import { describeOnDatabases } from './on-databases.js'
 
 type Write = (manager: EntityManager, row: Order, file: StoredFile) => Promise<unknown>
 
@@ -14,6 +16,9 @@ const WRITES: Record<string, Write> = {
   'remove()': (manager, row) => manager.remove(row),
 }
 
+/** The quick suite takes some of all lengths only. */
+const STEP = bySuite({ quick: 4, full: 1 })
+
 /** Pauses of every length at which a rollback may meet a write. */
 const PAUSES: (() => Promise<void>)[] = [
   ...range(60).map(count => async () => {
@@ -22,7 +27,7 @@ const PAUSES: (() => Promise<void>)[] = [
   ...range(40).map(count => async () => {
     for (let i = 0; i < count; i++) await setImmediate()
   }),
-]
+].filter((_, index) => index % STEP === 0)
 
 // A forgotten await, or the other half of a Promise.all: TypeORM sends such statements behind the ROLLBACK.
 describeOnDatabases('a write that nobody waits for, in a transaction that is rolled back,', fresh => {
