@@ -9,7 +9,7 @@ import { fileColumn, withFiles } from '../../src/typeorm/index.js'
 import { storeFile } from '../../src/upload/index.js'
 import { describeWithPostgres, freshDatabase } from '../support/postgres.js'
 import { sqliteOptions } from '../support/sqlite.js'
-import { waysOf } from '../support/suites.js'
+import { bySuite } from '../support/suites.js'
 import { type Workshop, workshop } from './command-line.js'
 
 export interface Ticket {
@@ -48,7 +48,7 @@ export function describeWithApplication(
   name: string,
   body: (open: (setup?: Setup) => Promise<Application>) => void,
 ): void {
-  for (const database of waysOf(['SQLite'], ['PostgreSQL'])) {
+  for (const database of bySuite({ quick: ['SQLite'], full: ['SQLite', 'PostgreSQL'] })) {
     if (database === 'SQLite') describe(`${name} on SQLite`, () => body(setup => application(sqlite, setup)))
     else describeWithPostgres(`${name} on PostgreSQL`, () => body(setup => application(postgres, setup)))
   }

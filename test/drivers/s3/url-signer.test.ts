@@ -14,7 +14,7 @@ import { UrlSigner } from '../../../src/drivers/s3/url-signer.js'
 import { bySuite } from '../../support/suites.js'
 
 /** The SDK takes most of the time. */
-const KEYS = bySuite({ quick: 200, full: 1_000 })
+const KEYS = bySuite({ quick: 100, full: 1_000 })
 const credentials = { accessKeyId: 'AKIAEXAMPLE', secretAccessKey: 'secret/with+odd=characters' }
 const sessionToken = 'IQoJb3JpZ2luX2VjEOP//////////wEaDGV1LWNlbnRyYWwtMSJH+/=='
 

@@ -7,7 +7,7 @@ import { LineSorter } from '../../../src/typeorm/reconcile/line-sorter.js'
 import { bySuite } from '../../support/suites.js'
 
 /** It keeps 32,768 lines in memory. */
-const COUNT = bySuite({ quick: 40_000, full: 100_000 })
+const COUNT = bySuite({ quick: 34_000, full: 100_000 })
 
 const open: LineSorter[] = []
 afterEach(async () => {
