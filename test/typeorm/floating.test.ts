@@ -2,10 +2,9 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import type { EntityManager } from 'typeorm'
 import { expect, it } from 'vitest'
 import type { StoredFile } from '../../src/core/stored-file.js'
-import { bySuite } from '../support/suites.js'
 import { type House, house, ledgerOf, upload } from './databases.js'
 import { ORDER_RULES, Order } from './entities.js'
-import { describeOnDatabases } from './on-databases.js'
+import { describeOnSqliteFirst } from './on-databases.js'
 
 type Write = (manager: EntityManager, row: Order, file: StoredFile) => Promise<unknown>
 
@@ -16,9 +15,6 @@ const WRITES: Record<string, Write> = {
   'remove()': (manager, row) => manager.remove(row),
 }
 
-/** The quick suite takes some of all lengths only. */
-const STEP = bySuite({ quick: 4, full: 1 })
-
 /** Pauses of every length at which a rollback may meet a write. */
 const PAUSES: (() => Promise<void>)[] = [
   ...range(60).map(count => async () => {
@@ -27,10 +23,10 @@ const PAUSES: (() => Promise<void>)[] = [
   ...range(40).map(count => async () => {
     for (let i = 0; i < count; i++) await setImmediate()
   }),
-].filter((_, index) => index % STEP === 0)
+]
 
 // A forgotten await, or the other half of a Promise.all: TypeORM sends such statements behind the ROLLBACK.
-describeOnDatabases('a write that nobody waits for, in a transaction that is rolled back,', fresh => {
+describeOnSqliteFirst('a write that nobody waits for, in a transaction that is rolled back,', fresh => {
   it.each(Object.entries(WRITES))('%s leaves no row whose file is not its own', async (_name, write) => {
     const home = await house(fresh, [Order])
     for (const pause of PAUSES) await rollBackAfter(home, pause, write)
