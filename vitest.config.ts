@@ -1,6 +1,7 @@
 import path from 'node:path'
 import { defineConfig, type TestProjectConfiguration } from 'vitest/config'
 import { MissingServersReporter } from './test/support/missing-servers-reporter.js'
+import { shorterFiles } from './test/support/shorter-files.js'
 
 const room = (name: string) => path.join(import.meta.dirname, 'src', name, 'index.ts')
 const full = process.env.TEST_FULL === '1'
@@ -12,6 +13,8 @@ const alias = [
   { find: /^tenant-files\/(.+)$/, replacement: room('$1') },
 ]
 
+const FULL_ONLY = 'test/**/*.full.test.ts'
+
 /** What all projects of a run share. The servers are brought up once, by the root. */
 const common = {
   setupFiles: ['test/support/hooks.ts'],
@@ -21,14 +24,17 @@ const common = {
   teardownTimeout: 30_000,
 }
 
-// the SDK's word about Node 20, once per worker
-const env = { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' }
+/** Which part a project does of what test/support/suites.ts lets be done shorter. */
+function envOf(part: 'quick' | 'whole' | 'rest') {
+  // the SDK's word about Node 20, once per worker
+  return { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true', TEST_PART: part }
+}
 
 const main = {
   ...common,
-  env,
+  env: envOf(full ? 'whole' : 'quick'),
   include: ['test/**/*.test.ts'],
-  exclude: full ? [] : ['test/**/*.full.test.ts'],
+  exclude: full ? [] : [FULL_ONLY],
 }
 
 /** What these do to their process does not end with them: cls-hooked watches every promise, TLS believes everybody. */
@@ -83,7 +89,7 @@ function again(
     test: {
       ...common,
       name,
-      env: { ...env, TEST_DATABASES: databases },
+      env: { ...envOf('whole'), TEST_DATABASES: databases },
       include: ['test/typeorm/**/*.test.ts'],
       exclude: [
         'test/typeorm/**/*.full.test.ts',
@@ -94,13 +100,18 @@ function again(
   }
 }
 
-/** What the quick suite leaves out, or does shorter. */
-const REST = ['test/**/*.full.test.ts', 'test/drivers/s3/url-signer.test.ts']
+/** What the quick suite leaves out, and what it does shorter: for `.ci/run`, which has run that before. */
+function rest(): TestProjectConfiguration[] {
+  const shorter = { include: shorterFiles(import.meta.dirname), exclude: [FULL_ONLY], env: envOf('rest') }
+  return [
+    { resolve: { alias }, test: { ...main, name: 'main', include: [FULL_ONLY] } },
+    { resolve: { alias }, test: { ...main, name: 'rest', ...shorter } },
+  ]
+}
 
 function matrix(): TestProjectConfiguration[] {
-  const include = process.env.TEST_REST === '1' ? REST : main.include
   return [
-    { resolve: { alias }, test: { ...main, name: 'main', include } },
+    ...(process.env.TEST_REST === '1' ? rest() : [{ resolve: { alias }, test: { ...main, name: 'main' } }]),
     again('typeorm 0.3.26', { typeorm: 'typeorm-0.3.26', databases: 'libsql,postgres' }),
     again('typeorm 0.3', { typeorm: 'typeorm-0.3', databases: 'libsql,postgres' }),
     again('sql.js', { databases: 'sqljs', exclude: OUTLIVING }),

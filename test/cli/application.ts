@@ -9,6 +9,7 @@ import { fileColumn, withFiles } from '../../src/typeorm/index.js'
 import { storeFile } from '../../src/upload/index.js'
 import { describeWithPostgres, freshDatabase } from '../support/postgres.js'
 import { sqliteOptions } from '../support/sqlite.js'
+import { bySuite } from '../support/suites.js'
 import { type Workshop, workshop } from './command-line.js'
 
 export interface Ticket {
@@ -42,13 +43,15 @@ async function postgres(): ReturnType<Database> {
   return { options: { type: 'postgres', url }, inConfig: `{ type: 'postgres', url: ${JSON.stringify(url)} }` }
 }
 
-/** The same suite on both databases. */
+/** The same suite on SQLite, and in the full suite on PostgreSQL too. */
 export function describeWithApplication(
   name: string,
   body: (open: (setup?: Setup) => Promise<Application>) => void,
 ): void {
-  describe(`${name} on SQLite`, () => body(setup => application(sqlite, setup)))
-  describeWithPostgres(`${name} on PostgreSQL`, () => body(setup => application(postgres, setup)))
+  for (const database of bySuite({ quick: ['SQLite'], full: ['SQLite', 'PostgreSQL'] })) {
+    if (database === 'SQLite') describe(`${name} on SQLite`, () => body(setup => application(sqlite, setup)))
+    else describeWithPostgres(`${name} on PostgreSQL`, () => body(setup => application(postgres, setup)))
+  }
 }
 
 /** The storage of an application: folders as backends. */

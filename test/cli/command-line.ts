@@ -1,16 +1,19 @@
 import { spawn } from 'node:child_process'
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { root, run, tempFolder } from '../tooling/tools.js'
-
-export type Answer = Awaited<ReturnType<typeof run>>
+import { bySuite } from '../support/suites.js'
+import { type Answer, root, run, tempFolder } from '../tooling/tools.js'
+import { runInProcess } from './in-process.js'
 
 /** An application's folder, in which the built command runs. */
 export interface Workshop {
   readonly folder: string
   write(name: string, text: string): void
+  /** In the full suite as a process, in the quick one within the test's own. */
   run(...args: string[]): Promise<Answer>
   runIn(below: string, ...args: string[]): Promise<Answer>
+  /** Always as a process. */
+  start(...args: string[]): Promise<Answer>
   /** With words for node in front of the command, such as `--import`. */
   runBy(nodeArgs: readonly string[], ...args: string[]): Promise<Answer>
   /** Sends Ctrl-C once the command has said this on standard error. */
@@ -19,6 +22,8 @@ export interface Workshop {
 }
 
 const command = path.join(root, 'dist', 'cli', 'main.js')
+/** To start a process takes longer than all that the command does. */
+const isStarted = bySuite({ quick: false, full: true })
 /** What an application of the tests may import, as if it were installed there. */
 const INSTALLED = ['libsql', 'pg', 'reflect-metadata', 'tsx', 'typeorm']
 
@@ -36,11 +41,14 @@ export function workshop(config = localConfig()): Workshop {
   }
   write('tenant-files.config.mjs', config)
   install(folder)
-  const runIn = (below: string, ...args: string[]) =>
+  const start = (below: string, args: string[]) =>
     run(process.execPath, [command, ...args], path.join(folder, below))
+  const runIn = (below: string, ...args: string[]) =>
+    isStarted ? start(below, args) : runInProcess({ folder: path.join(folder, below), args })
   return {
     ...{ folder, remove, write, runIn },
     run: (...args) => runIn('.', ...args),
+    start: (...args) => start('.', args),
     runBy: (nodeArgs, ...args) => run(process.execPath, [...nodeArgs, command, ...args], folder),
     interrupt: (after, ...args) => interrupt(folder, after, args),
   }
@@ -80,7 +88,7 @@ import { LocalDriver } from ${room('drivers/local')}
 export const storage = createStorage({
   secret: 'a secret of the command line tests, long enough',
   baseUrl: '/files',
-  backends: { local: new LocalDriver({ root: 'files' }) },
+  backends: { local: new LocalDriver({ root: import.meta.dirname + '/files' }) },
 })
 ${more}`
 }

@@ -10,8 +10,10 @@ const { createStorage } = require('tenant-files')
 const { LocalDriver } = require('tenant-files/drivers/local')
 const { withFiles } = require('tenant-files/typeorm')
 const { DataSource } = require('typeorm')
-const backends = { local: new LocalDriver({ root: 'files' }) }
-const make = database => new DataSource({ type: 'better-sqlite3', driver: libsql, database, synchronize: true })
+const at = name => require('node:path').join(__dirname, name)
+const backends = { local: new LocalDriver({ root: at('files') }) }
+const sqlite = { type: 'better-sqlite3', driver: libsql, synchronize: true }
+const make = database => new DataSource({ ...sqlite, database: at(database) })
 const bind = dataSource => withFiles(createStorage({ secret: 'a secret of the tests', backends }), dataSource)
 const bound = bind(make('a.sqlite'))
 `
@@ -79,7 +81,7 @@ test('says that the database cannot be opened, without its password', async () =
 test('ends, whatever the application leaves open', async () => {
   const open = `setInterval(() => {}, 1000); require('node:http').createServer().listen(0, '127.0.0.1');`
   shop.write('a.cjs', `${COMMON_JS}${open}exports.a = bound`)
-  expect((await shop.run('usage', '-d', 'a.cjs')).code).toBe(0)
+  expect((await shop.start('usage', '-d', 'a.cjs')).code).toBe(0)
 })
 
 test('ends at Ctrl-C while the application starts for ever', async () => {

@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream'
 import { runCli } from '../../src/cli/program.js'
 import { Screen } from '../../src/cli/screen.js'
-import type { Answer } from './command-line.js'
+import type { Answer } from '../tooling/tools.js'
 
 /** How a command runs within the test's own process. */
 export interface Run {

@@ -36,11 +36,12 @@ describeWithApplication('tenant-files reap', open => {
   test('fails while a file cannot be deleted, says why, and tries dead ones again when it is asked to', async () => {
     const ticket = await app.save('acme')
     await app.remove(ticket)
+    const another = app.configure({})
     app.shop.write(
       'denied.mjs',
       `
 import { StorageError } from 'tenant-files'
-import { dataSource, driver } from './data-source.mjs'
+import { dataSource, driver } from './${another}'
 driver.delete = async () => {
   throw new StorageError('ERR_ACCESS_DENIED', 'No permission to delete.')
 }

@@ -6,7 +6,7 @@ afterEach(() => shop.remove())
 
 test('says what it can do', async () => {
   shop = workshop()
-  const { code, stdout } = await shop.run('--help')
+  const { code, stdout } = await shop.start('--help')
   expect(code).toBe(0)
   expect(stdout).toContain('push-static')
 })

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { waysOf } from '../support/suites.js'
 import { type Workshop, workshop } from './command-line.js'
 
 // As `npx tsc --init` and TypeORM's pages have it.
@@ -53,17 +54,23 @@ beforeEach(() => {
 })
 afterEach(() => shop.remove())
 
-test.each(['module', 'commonjs'])('works on TypeScript sources of the type %s under tsx', async type => {
-  shop.write('package.json', JSON.stringify({ type }))
-  const runByTsx = (...args: string[]) => shop.runBy(['--import', 'tsx'], ...args, '-d', 'data-source.ts')
-  const [url, usage] = await Promise.all([
-    // The tenant is known within one copy of the library only, and so is the binding of a DataSource.
-    runByTsx('url', 'a/b.pdf', '--tenant', 'acme'),
-    runByTsx('usage', 'acme'),
-  ])
-  expect(url).toMatchObject({ code: 0, stdout: expect.stringContaining('/files/local/media/acme/a/b.pdf?') })
-  expect(usage).toMatchObject({ code: 0, stdout: expect.stringContaining('acme        0     0') })
-})
+test.each(waysOf(['module'], ['commonjs']))(
+  'works on TypeScript sources of the type %s under tsx',
+  async type => {
+    shop.write('package.json', JSON.stringify({ type }))
+    const runByTsx = (...args: string[]) => shop.runBy(['--import', 'tsx'], ...args, '-d', 'data-source.ts')
+    const [url, usage] = await Promise.all([
+      // The tenant is known within one copy of the library only, and so is the binding of a DataSource.
+      runByTsx('url', 'a/b.pdf', '--tenant', 'acme'),
+      runByTsx('usage', 'acme'),
+    ])
+    expect(url).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('/files/local/media/acme/a/b.pdf?'),
+    })
+    expect(usage).toMatchObject({ code: 0, stdout: expect.stringContaining('acme        0     0') })
+  },
+)
 
 test('says what tsx cannot do', async () => {
   shop.write('order.ts', ENTITY('@Column()'))
@@ -73,7 +80,7 @@ test('says what tsx cannot do', async () => {
 })
 
 test('says how to run TypeScript sources', async () => {
-  const { code, stderr } = await shop.run('reap', '-d', 'data-source.ts')
+  const { code, stderr } = await shop.start('reap', '-d', 'data-source.ts')
   expect(code).toBe(2)
   expect(stderr).toContain('node --import tsx ')
 })

@@ -9,6 +9,7 @@ import { stallingStream } from '../../src/testing/driver-cases-support.js'
 import { driverCases } from '../../src/testing/index.js'
 import { holdsTrailingDots } from '../drivers/trailing-dots.js'
 import { describeWithPostgres, freshDatabase } from '../support/postgres.js'
+import { waysOf } from '../support/suites.js'
 import { root } from '../tooling/tools.js'
 
 const read = (file: string) => readFileSync(path.join(root, file), 'utf8')
@@ -57,7 +58,7 @@ describeWithPostgres('the driver for PostgreSQL in the examples', () => {
   const { capabilities } = postgresDriver(new Pool())
   const cases = driverCases.filter(({ needs }) => needs === undefined || capabilities[needs])
 
-  describe.each(['', 'media/acme/'])('below the prefix "%s"', scope => {
+  describe.each(waysOf([''], ['media/acme/']))('below the prefix "%s"', scope => {
     let driver: Driver
     beforeAll(async () => {
       driver = postgresDriver(pool)

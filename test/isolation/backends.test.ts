@@ -11,6 +11,7 @@ import { stubClient } from '../drivers/gcs/stub-client.js'
 import { createContainer, describeWithAzurite } from '../support/azure.js'
 import { GcsStub } from '../support/gcs-stub.js'
 import { createBucket, describeWithS3, s3Connection } from '../support/s3.js'
+import { waysOf } from '../support/suites.js'
 import { tempDir } from '../support/temp-dir.js'
 import { doorsBy, keysIn, type Place } from './doors.js'
 import { CLIMBING_KEYS, LOOSE_PREFIXES, OTHER_OWNERS, TEMPTING_KEYS } from './hostile.js'
@@ -112,27 +113,36 @@ async function behind({ storage }: Place, result: unknown): Promise<string> {
   return (await body.toArray()).join('')
 }
 
-describe('on the local disk, every door', () => {
-  staysInside(async () => new LocalDriver({ root: tempDir() }))
-})
+const SUITES: Record<string, () => void> = {
+  'the local disk': () => {
+    describe('on the local disk, every door', () => {
+      staysInside(async () => new LocalDriver({ root: tempDir() }))
+    })
+  },
+  Ceph: () => {
+    describeWithS3('on Ceph, every door', () => {
+      staysInside(async () => {
+        const { endpoint, region, accessKeyId, secretAccessKey } = s3Connection()
+        const credentials = { accessKeyId, secretAccessKey }
+        return new S3Driver({ bucket: await createBucket('isolation'), endpoint, region, credentials })
+      })
+    })
+  },
+  azurite: () => {
+    describeWithAzurite('on azurite, every door', () => {
+      staysInside(async () => driverOn(await createContainer('isolation')))
+    })
+  },
+  'a GCS stub': () => {
+    describe('on a GCS stub, every door', () => {
+      const stub = new GcsStub()
+      afterAll(() => stub.close())
+      staysInside(async () => {
+        await stub.start()
+        return new GcsDriver({ bucket: stub.createBucket(), client: stubClient(stub) })
+      })
+    })
+  },
+}
 
-describeWithS3('on Ceph, every door', () => {
-  staysInside(async () => {
-    const { endpoint, region, accessKeyId, secretAccessKey } = s3Connection()
-    const credentials = { accessKeyId, secretAccessKey }
-    return new S3Driver({ bucket: await createBucket('isolation'), endpoint, region, credentials })
-  })
-})
-
-describeWithAzurite('on azurite, every door', () => {
-  staysInside(async () => driverOn(await createContainer('isolation')))
-})
-
-describe('on a GCS stub, every door', () => {
-  const stub = new GcsStub()
-  afterAll(() => stub.close())
-  staysInside(async () => {
-    await stub.start()
-    return new GcsDriver({ bucket: stub.createBucket(), client: stubClient(stub) })
-  })
-})
+for (const backend of waysOf(['the local disk', 'Ceph'], ['azurite', 'a GCS stub'])) SUITES[backend]?.()

@@ -10,7 +10,8 @@ import {
 } from '../../src/migrate/index.js'
 import { reapOnce, reconcile } from '../../src/typeorm/index.js'
 import { keysIn } from '../isolation/doors.js'
-import { describeOnDatabases, ledgerOf } from '../typeorm/databases.js'
+import { ledgerOf } from '../typeorm/databases.js'
+import { describeOnDatabases } from '../typeorm/on-databases.js'
 import { insertOld, oldTown, Paper, putOld } from './old-town.js'
 import { HeldDriver, journalOf, linesOf, readText, textsOf } from './town.js'
 

@@ -9,7 +9,8 @@ import { ChaosDriver, type ChaosFault, type ChaosRule } from '../../src/testing/
 import { rulesOf } from '../../src/typeorm/index.js'
 import { keysIn } from '../isolation/doors.js'
 import { tempDir } from '../support/temp-dir.js'
-import { describeOnDatabases, upload } from '../typeorm/databases.js'
+import { upload } from '../typeorm/databases.js'
+import { describeOnDatabases } from '../typeorm/on-databases.js'
 import { journalOf, linesOf, Parcel, readText, textsOf, town } from './town.js'
 
 const LARGE = 2 * 1024 * 1024

@@ -8,7 +8,8 @@ import { checkPhase, migrateFiles, type Phase, type PhaseReport } from '../../sr
 import { ChaosDriver } from '../../src/testing/index.js'
 import { FileColumn } from '../../src/typeorm/index.js'
 import { keysIn } from '../isolation/doors.js'
-import { describeOnDatabases, house } from '../typeorm/databases.js'
+import { house } from '../typeorm/databases.js'
+import { describeOnSqliteFirst } from '../typeorm/on-databases.js'
 import { fill, Parcel } from './town.js'
 
 @Entity('leaf')
@@ -29,7 +30,7 @@ function faultsOf({ checks }: PhaseReport): Record<string, string> {
   return Object.fromEntries(faults.map(({ check, state, detail }) => [check, `${state}: ${detail}`]))
 }
 
-describeOnDatabases('checkPhase', fresh => {
+describeOnSqliteFirst('checkPhase', fresh => {
   /** Files on the backend called `old`; `writes` says where new ones go. */
   async function site(
     more: Partial<StorageOptions> = {},

@@ -6,7 +6,8 @@ import { migrateFiles, planMigration } from '../../src/migrate/index.js'
 import { ChaosDriver } from '../../src/testing/index.js'
 import { FilesColumn, rulesOf } from '../../src/typeorm/index.js'
 import { keysIn } from '../isolation/doors.js'
-import { describeOnDatabases, house, memoryStorage, upload } from '../typeorm/databases.js'
+import { house, memoryStorage, upload } from '../typeorm/databases.js'
+import { describeOnSqliteFirst } from '../typeorm/on-databases.js'
 import { counted } from './counted.js'
 import { keyOf, reapLater, runnerDies } from './earlier-runner.js'
 import { oldTown, Paper, putOld } from './old-town.js'
@@ -30,7 +31,7 @@ const put = (home: Town, side: 'old' | 'new', key: string, body: string) =>
   home.backends[side].put(key, Buffer.from(body), plain)
 const keysOnNew = ({ backends }: Pick<Town, 'backends'>) => keysIn(backends.new.list(''))
 
-describeOnDatabases('A copy that a killed runner made', fresh => {
+describeOnSqliteFirst('A copy that a killed runner made', fresh => {
   /** One row, whose copy is made and not switched. */
   async function copied() {
     const home = await town(fresh, 1)
@@ -97,7 +98,7 @@ describeOnDatabases('A copy that a killed runner made', fresh => {
   })
 })
 
-describeOnDatabases('A copy of a small file', fresh => {
+describeOnSqliteFirst('A copy of a small file', fresh => {
   it('is never made of other bytes than the row tells of, so that no kill can leave one', async () => {
     const { driver, calls } = counted(new MemoryDriver())
     const home = await town(fresh, 1, { old: new MemoryDriver(), new: driver })
@@ -108,7 +109,7 @@ describeOnDatabases('A copy of a small file', fresh => {
   })
 })
 
-describeOnDatabases("A stranger's object at the new place of a file", fresh => {
+describeOnSqliteFirst("A stranger's object at the new place of a file", fresh => {
   /** One row, and how far a runner had come that was killed. */
   async function strange(when: 'never' | 'taken' | 'staged', body: string) {
     const home = await town(fresh, 1)
@@ -207,7 +208,7 @@ describeOnDatabases("A stranger's object at the new place of a file", fresh => {
   })
 })
 
-describeOnDatabases('A list of files that a killed runner had under way', fresh => {
+describeOnSqliteFirst('A list of files that a killed runner had under way', fresh => {
   async function shelved() {
     const backends = { old: new MemoryDriver(), new: new MemoryDriver() }
     const storage = memoryStorage(backends)

@@ -4,7 +4,8 @@ import { migrateFiles } from '../../src/migrate/index.js'
 import { ChaosDriver } from '../../src/testing/index.js'
 import { reapOnce, rulesOf } from '../../src/typeorm/index.js'
 import { keysIn } from '../isolation/doors.js'
-import { describeOnDatabases, upload } from '../typeorm/databases.js'
+import { upload } from '../typeorm/databases.js'
+import { describeOnDatabases } from '../typeorm/on-databases.js'
 import { HeldDriver, journalOf, linesOf, Parcel, readText, textsOf, town } from './town.js'
 
 describeOnDatabases('migrateFiles', fresh => {

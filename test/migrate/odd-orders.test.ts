@@ -6,7 +6,8 @@ import { adoptFiles, migrateFiles, pruneFiles, rollbackFiles } from '../../src/m
 import { ChaosDriver } from '../../src/testing/index.js'
 import { FileColumn, FilesColumn, reapOnce, rulesOf, withFiles } from '../../src/typeorm/index.js'
 import { keysIn } from '../isolation/doors.js'
-import { dataSourceOf, describeOnDatabases, house, memoryStorage, upload } from '../typeorm/databases.js'
+import { dataSourceOf, house, memoryStorage, upload } from '../typeorm/databases.js'
+import { describeOnSqliteFirst } from '../typeorm/on-databases.js'
 import { keyOf, reapLater } from './earlier-runner.js'
 import { insertOld, oldTown, Paper, putOld } from './old-town.js'
 import { HeldDriver, Parcel, readText, textsOf, timePasses, town } from './town.js'
@@ -50,7 +51,7 @@ function double(dataSource: DataSource): Promise<unknown> {
   )
 }
 
-describeOnDatabases('A move back to where files were', fresh => {
+describeOnSqliteFirst('A move back to where files were', fresh => {
   it('leaves the old bytes when it fails, so that they can be pointed to again', async () => {
     const rules = [{ method: 'get', fault: { kind: 'error', code: 'ERR_BACKEND_DENIED' } }] as const
     const denying = new ChaosDriver(new MemoryDriver(), { rules })
@@ -99,7 +100,7 @@ describeOnDatabases('A move back to where files were', fresh => {
   })
 })
 
-describeOnDatabases('Pruning', fresh => {
+describeOnSqliteFirst('Pruning', fresh => {
   it('leaves the copy of a move that was taken back while a row names it', async () => {
     const { storage, dataSource, parcels } = await town(fresh, 1)
     await migrateFiles({ dataSource, entity: Parcel, to: 'new' })
@@ -113,7 +114,7 @@ describeOnDatabases('Pruning', fresh => {
   })
 })
 
-describeOnDatabases('What lies at the new place of a file already', fresh => {
+describeOnSqliteFirst('What lies at the new place of a file already', fresh => {
   it('stays when the move is ended before its turn', async () => {
     const held = new HeldDriver()
     const home = await town(fresh, 2, { old: held, new: new MemoryDriver() })
@@ -133,7 +134,7 @@ describeOnDatabases('What lies at the new place of a file already', fresh => {
   })
 })
 
-describeOnDatabases('A list that is longer than its column takes by now', fresh => {
+describeOnSqliteFirst('A list that is longer than its column takes by now', fresh => {
   it('moves as all others do', async () => {
     const storage = memoryStorage({ old: new MemoryDriver(), new: new MemoryDriver() })
     const { dataSource } = await house(fresh, [Shelf, ShortShelf], { storage })
@@ -149,7 +150,7 @@ describeOnDatabases('A list that is longer than its column takes by now', fresh 
   })
 })
 
-describeOnDatabases('A column whose old texts nobody reads any more', fresh => {
+describeOnSqliteFirst('A column whose old texts nobody reads any more', fresh => {
   it('is reported row by row by the way back and by pruning', async () => {
     const paths = ['uploads/acme/a.txt', 'uploads/acme/b.txt']
     const { dataSource: before, backends } = await oldTown(fresh, paths)
@@ -168,7 +169,7 @@ describeOnDatabases('A column whose old texts nobody reads any more', fresh => {
   })
 })
 
-describeOnDatabases('A row that was adopted and moved', fresh => {
+describeOnSqliteFirst('A row that was adopted and moved', fresh => {
   it('does not get its old bytes again once another row has adopted them', async () => {
     const shared = 'uploads/acme/terms.txt'
     const { dataSource, backends, papers, storage } = await oldTown(fresh, [shared])

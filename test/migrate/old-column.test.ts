@@ -8,7 +8,8 @@ import {
   planMigration,
   restoreColumn,
 } from '../../src/migrate/index.js'
-import { dataSourceOf, describeOnDatabases, house } from '../typeorm/databases.js'
+import { dataSourceOf, house } from '../typeorm/databases.js'
+import { describeOnSqliteFirst } from '../typeorm/on-databases.js'
 import { Paper } from './old-town.js'
 
 const COLUMN = { table: 'paper', column: 'file' }
@@ -25,7 +26,7 @@ class FileText1764200000000 implements MigrationInterface {
 
 const TEXTS = ['media/acme/a.pdf', '', 'Ünï "quoted" it\'s', 'x'.repeat(100)]
 
-describeOnDatabases('adoptColumn', fresh => {
+describeOnSqliteFirst('adoptColumn', fresh => {
   async function archive() {
     const options = { ...(await fresh()), synchronize: false, migrations: [FileText1764200000000] }
     const dataSource = await dataSourceOf(options).initialize()

@@ -4,7 +4,8 @@ import type { StoredFile } from '../../src/core/stored-file.js'
 import { MemoryDriver } from '../../src/drivers/memory/index.js'
 import { migrateFiles, rollbackFiles } from '../../src/migrate/index.js'
 import { FileColumn } from '../../src/typeorm/index.js'
-import { describeOnDatabases, house, memoryStorage } from '../typeorm/databases.js'
+import { house, memoryStorage } from '../typeorm/databases.js'
+import { describeOnSqliteFirst } from '../typeorm/on-databases.js'
 import { linesOf, readText, textsOf } from './town.js'
 
 @Entity('paper')
@@ -35,7 +36,7 @@ const HOSTILE = [
   'uploads/no such tenant/a.txt',
 ]
 
-describeOnDatabases('migrateFiles on a column of old paths', fresh => {
+describeOnSqliteFirst('migrateFiles on a column of old paths', fresh => {
   async function office(paths: readonly string[]) {
     const backends = { new: new MemoryDriver(), old: new MemoryDriver() }
     const home = await house(fresh, [Paper], { storage: memoryStorage(backends) })

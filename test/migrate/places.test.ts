@@ -4,7 +4,8 @@ import type { StoredFile } from '../../src/core/stored-file.js'
 import { MemoryDriver } from '../../src/drivers/memory/index.js'
 import { everyFileColumn, filePlaces, migrateFiles } from '../../src/migrate/index.js'
 import { FileColumn, FilesColumn, rulesOf } from '../../src/typeorm/index.js'
-import { describeOnDatabases, house, memoryStorage, upload } from '../typeorm/databases.js'
+import { house, memoryStorage, upload } from '../typeorm/databases.js'
+import { describeOnSqliteFirst } from '../typeorm/on-databases.js'
 import { Parcel, town } from './town.js'
 
 @Entity()
@@ -52,7 +53,7 @@ class Scrap {
   pages!: readonly StoredFile[] | null
 }
 
-describeOnDatabases('filePlaces', fresh => {
+describeOnSqliteFirst('filePlaces', fresh => {
   it('counts rows and bytes by entity, property, tenant and backend', async () => {
     const { dataSource } = await town(fresh, 5)
     await migrateFiles({ dataSource, entity: Parcel, to: 'new', tenant: 'acme', where: { id: 1 } })

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest'
 import { migrateFiles, planMigration } from '../../src/migrate/index.js'
 import { keysIn } from '../isolation/doors.js'
-import { describeOnDatabases } from '../typeorm/databases.js'
+import { describeOnSqliteFirst } from '../typeorm/on-databases.js'
 import { linesOf, Parcel, textsOf, town } from './town.js'
 
-describeOnDatabases('planMigration', fresh => {
+describeOnSqliteFirst('planMigration', fresh => {
   it('counts what would move, and writes nothing', async () => {
     const { backends, dataSource } = await town(fresh, 5)
     const before = { texts: await textsOf(dataSource), lines: await linesOf(dataSource) }

@@ -13,7 +13,8 @@ import type { StoredFile } from '../../src/core/stored-file.js'
 import { MemoryDriver } from '../../src/drivers/memory/index.js'
 import { migrateFiles, rollbackFiles } from '../../src/migrate/index.js'
 import { FileColumn, type FileEntity, FilesColumn, rulesOf } from '../../src/typeorm/index.js'
-import { describeOnDatabases, type FreshOptions, house, memoryStorage, upload } from '../typeorm/databases.js'
+import { type FreshOptions, house, memoryStorage, upload } from '../typeorm/databases.js'
+import { describeOnDatabases } from '../typeorm/on-databases.js'
 import { linesOf, readText } from './town.js'
 
 @Entity()

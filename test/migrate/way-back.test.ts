@@ -2,7 +2,8 @@ import { expect, it } from 'vitest'
 import { migrateFiles, pruneFiles, rollbackFiles } from '../../src/migrate/index.js'
 import { reapOnce, rulesOf } from '../../src/typeorm/index.js'
 import { keysIn } from '../isolation/doors.js'
-import { describeOnDatabases, upload } from '../typeorm/databases.js'
+import { upload } from '../typeorm/databases.js'
+import { describeOnDatabases } from '../typeorm/on-databases.js'
 import { journalOf, linesOf, Parcel, readText, textsOf, timePasses, town } from './town.js'
 
 describeOnDatabases('rollbackFiles', fresh => {

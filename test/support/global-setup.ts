@@ -9,6 +9,9 @@ import { startMariadb } from './mariadb-server.js'
 import { startPostgres } from './postgres-server.js'
 import type { MissingServers } from './provided.js'
 
+/** It would go round hundreds of small databases, a process for each, while the tests wait for the processor. */
+const QUICK_POSTGRES = { autovacuum: 'off' }
+
 let keeper: Keeper | undefined
 
 /** Brings up the servers of the run, side by side. In the full suite and in CI a missing server is a failure. */
@@ -19,7 +22,7 @@ export async function setup(project: TestProject): Promise<void> {
   const full = process.env.TEST_FULL === '1'
   const [s3, postgres, azure, mariadb] = await Promise.allSettled([
     startS3({ runDir, keeper }),
-    startPostgres({ runDir, keeper }),
+    startPostgres({ runDir, keeper, settings: full ? {} : QUICK_POSTGRES }),
     startAzurite({ runDir, keeper }),
     full ? startMariadb({ runDir, keeper }) : undefined,
   ])

@@ -32,7 +32,11 @@ interface Account {
  * binaries in node_modules, which user postgres cannot reach below a private home, and ends with the runner
  * only if that ends in order.
  */
-export async function startPostgres(options: { runDir: string; keeper: Keeper }): Promise<PostgresServer> {
+export async function startPostgres(options: {
+  runDir: string
+  keeper: Keeper
+  settings?: Record<string, string>
+}): Promise<PostgresServer> {
   const account = await serverAccount()
   const folder = path.join(options.runDir, 'postgres')
   mkdirSync(folder)
@@ -61,6 +65,7 @@ export async function startPostgres(options: { runDir: string; keeper: Keeper })
     fsync: 'off',
     synchronous_commit: 'off',
     full_page_writes: 'off',
+    ...options.settings,
   }
   options.keeper.spawn({
     name: 'postgres',

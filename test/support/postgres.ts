@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Client } from 'pg'
 import { describe, inject } from 'vitest'
+import { afterThisFile } from './ends.js'
 import { NEEDS, type PostgresServer } from './provided.js'
 import { isWanted } from './sqlite.js'
 
@@ -34,12 +35,20 @@ export async function freshDatabase(): Promise<TestDatabase> {
   }
 }
 
+let administrator: Promise<Client> | undefined
+
+/** By one connection for all tests of a file: a new one costs more than what it is asked to do. */
 async function administer(server: PostgresServer, statement: string): Promise<void> {
+  administrator ??= connect(server)
+  await (await administrator).query(statement)
+}
+
+async function connect(server: PostgresServer): Promise<Client> {
   const client = new Client({ ...server, database: 'postgres' })
-  await client.connect()
-  try {
-    await client.query(statement)
-  } finally {
+  afterThisFile(async () => {
+    administrator = undefined
     await client.end()
-  }
+  })
+  await client.connect()
+  return client
 }

@@ -1,6 +1,25 @@
-import { cpSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { inject } from 'vitest'
 import { root, run, runTool, tempFolder } from './tools.js'
+
+interface Tarball {
+  path: string
+  files: { path: string }[]
+}
+
+/** Once for all consumers: npm takes seconds for it. */
+let packed: Promise<Tarball> | undefined
+
+async function pack(): Promise<Tarball> {
+  const folder = mkdtempSync(path.join(inject('runDir'), 'packed-'))
+  const { code, stdout, stderr } = await run('npm', [
+    ...['pack', '--json', '--silent', '--ignore-scripts', '--pack-destination', folder],
+  ])
+  if (code !== 0) throw new Error(`npm pack failed: ${stdout}${stderr}`)
+  const [{ filename, files }] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }]
+  return { path: path.join(folder, path.basename(filename)), files }
+}
 
 /**
  * A project outside of this repository that has the packed library and, by links, what is installed here.
@@ -9,24 +28,15 @@ import { root, run, runTool, tempFolder } from './tools.js'
  */
 export async function createConsumer({ without = [] as string[] } = {}) {
   const { folder, remove } = tempFolder('consumer')
-  const packed = await run('npm', [
-    'pack',
-    '--json',
-    '--silent',
-    '--ignore-scripts',
-    '--pack-destination',
-    folder,
-  ])
-  if (packed.code !== 0) throw new Error(`npm pack failed: ${packed.stdout}${packed.stderr}`)
-  const [tarball] = JSON.parse(packed.stdout) as [{ filename: string; files: { path: string }[] }]
-
+  packed ??= pack()
+  const tarball = await packed
   const modules = path.join(folder, 'node_modules')
   mkdirSync(modules)
   for (const name of readdirSync(path.join(root, 'node_modules'))) {
     if (name.startsWith('.') || without.includes(name)) continue
     symlinkSync(path.join(root, 'node_modules', name), path.join(modules, name), 'junction')
   }
-  const unpacked = await run('tar', ['-xzf', path.basename(tarball.filename)], folder)
+  const unpacked = await run('tar', ['-xzf', tarball.path], folder)
   if (unpacked.code !== 0) throw new Error(`tar failed: ${unpacked.stderr}`)
   cpSync(path.join(folder, 'package'), path.join(modules, 'tenant-files'), { recursive: true })
   rmSync(path.join(folder, 'package'), { recursive: true })

@@ -6,13 +6,20 @@ import { fileURLToPath } from 'node:url'
 
 export const root = fileURLToPath(new URL('../..', import.meta.url))
 
+/** How a program ended, and what it said. */
+export interface Answer {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
 /** Runs a Node program, or npm, to its end; a failure is an answer, not an exception. */
 export function run(
   file: string,
   args: string[],
   cwd = root,
   env: Record<string, string> = {},
-): Promise<{ code: number | null; stdout: string; stderr: string }> {
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const shell = process.platform === 'win32' && file === 'npm'
     const child = spawn(file, args, {
@@ -69,3 +76,17 @@ export function filesBelow(folder: string): string[] {
     .filter(file => !/(^|\/)(dist|node_modules|var)\//.test(file))
     .sort()
 }
+
+/** A file of the repository. */
+export function read(file: string): string {
+  return readFileSync(path.join(root, file), 'utf8')
+}
+
+/** The rooms as their import, and the page that describes each. */
+export const documented = rooms()
+  .filter(room => room !== 'cli')
+  .map(room => ({
+    room,
+    specifier: room === 'core' ? 'tenant-files' : `tenant-files/${room}`,
+    page: `${room.startsWith('drivers/') ? 'drivers' : room}.md`,
+  }))

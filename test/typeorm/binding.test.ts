@@ -6,16 +6,9 @@ import { runWithTenant } from '../../src/core/tenant.js'
 import { MemoryDriver } from '../../src/drivers/memory/index.js'
 import { withFiles } from '../../src/typeorm/index.js'
 import { sqliteOptions } from '../support/sqlite.js'
-import {
-  dataSourceOf,
-  describeOnDatabases,
-  house,
-  ledgerOf,
-  memoryStorage,
-  states,
-  upload,
-} from './databases.js'
+import { dataSourceOf, house, ledgerOf, memoryStorage, states, upload } from './databases.js'
 import { Contract, Folder, Media, ORDER_RULES, Order, Picture, TicketSchema, Video } from './entities.js'
+import { describeOnDatabases } from './on-databases.js'
 
 const NOT_READY = { code: 'ERR_LEDGER_NOT_READY', status: 503 }
 

@@ -12,7 +12,7 @@ import { describe, expect, expectTypeOf, it } from 'vitest'
 import type { StoredFile } from '../../src/core/stored-file.js'
 import { FileColumn, fileColumn, PublicFileColumn, rulesOf, withFiles } from '../../src/typeorm/index.js'
 import { sqliteOptions } from '../support/sqlite.js'
-import { dataSourceOf, describeOnDatabases, house, memoryStorage, states, upload } from './databases.js'
+import { dataSourceOf, house, memoryStorage, states, upload } from './databases.js'
 import {
   Contract,
   Filed,
@@ -25,6 +25,7 @@ import {
   TicketSchema,
   Video,
 } from './entities.js'
+import { describeOnSqliteFirst } from './on-databases.js'
 
 describe('rulesOf', () => {
   it('finds the rules of a decorated, inherited or embedded property and of an EntitySchema', () => {
@@ -107,7 +108,7 @@ describe('a file column', () => {
   })
 })
 
-describeOnDatabases('file columns of every kind', fresh => {
+describeOnSqliteFirst('file columns of every kind', fresh => {
   it('work in embedded and inherited properties', async () => {
     const home = await house(fresh, [Folder])
     const folders = home.dataSource.getRepository(Folder)
@@ -175,7 +176,7 @@ describeOnDatabases('file columns of every kind', fresh => {
   })
 })
 
-describeOnDatabases('the start refuses', fresh => {
+describeOnSqliteFirst('the start refuses', fresh => {
   it('children of one table whose file columns clash', async () => {
     @Entity('clash')
     @TableInheritance({ column: { type: 'varchar', name: 'kind' } })

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import { DataSource, type DataSourceOptions, type Logger } from 'typeorm'
-import { describe } from 'vitest'
 import type { Driver } from '../../src/core/driver.js'
 import type { FileRules } from '../../src/core/rules.js'
 import { createStorage, type Storage } from '../../src/core/storage.js'
@@ -10,23 +9,9 @@ import { MemoryDriver } from '../../src/drivers/memory/index.js'
 import { type WithFilesOptions, withFiles } from '../../src/typeorm/index.js'
 import { storeFile } from '../../src/upload/index.js'
 import { afterThisTest } from '../support/ends.js'
-import { describeWithMariadb, freshMariadb } from '../support/mariadb.js'
-import { describeWithPostgres, freshDatabase } from '../support/postgres.js'
-import { embeddedOptions } from '../support/sqlite.js'
 
 /** Options of a DataSource on an empty database. */
 export type FreshOptions = () => Promise<DataSourceOptions>
-
-/** The same suite on SQLite and on PostgreSQL, and in the full suite on MariaDB. */
-export function describeOnDatabases(name: string, body: (fresh: FreshOptions) => void): void {
-  describe(`${name} on SQLite`, () => body(async () => embeddedOptions()))
-  describeWithPostgres(`${name} on PostgreSQL`, () =>
-    body(async () => ({ type: 'postgres', url: (await freshDatabase()).url })),
-  )
-  describeWithMariadb(`${name} on MariaDB`, () =>
-    body(async () => ({ type: 'mariadb', url: (await freshMariadb()).url })),
-  )
-}
 
 export function memoryStorage(backends: Record<string, Driver> = { memory: new MemoryDriver() }): Storage {
   return createStorage({ secret: randomUUID(), backends, writeTo: Object.keys(backends)[0] })

@@ -2,8 +2,9 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import type { EntityManager } from 'typeorm'
 import { expect, it } from 'vitest'
 import type { StoredFile } from '../../src/core/stored-file.js'
-import { describeOnDatabases, type House, house, ledgerOf, upload } from './databases.js'
+import { type House, house, ledgerOf, upload } from './databases.js'
 import { ORDER_RULES, Order } from './entities.js'
+import { describeOnSqliteFirst } from './on-databases.js'
 
 type Write = (manager: EntityManager, row: Order, file: StoredFile) => Promise<unknown>
 
@@ -25,7 +26,7 @@ const PAUSES: (() => Promise<void>)[] = [
 ]
 
 // A forgotten await, or the other half of a Promise.all: TypeORM sends such statements behind the ROLLBACK.
-describeOnDatabases('a write that nobody waits for, in a transaction that is rolled back,', fresh => {
+describeOnSqliteFirst('a write that nobody waits for, in a transaction that is rolled back,', fresh => {
   it.each(Object.entries(WRITES))('%s leaves no row whose file is not its own', async (_name, write) => {
     const home = await house(fresh, [Order])
     for (const pause of PAUSES) await rollBackAfter(home, pause, write)

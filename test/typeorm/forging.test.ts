@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
-import { describeOnDatabases, house, memoryStorage, states, upload } from './databases.js'
+import { house, memoryStorage, states, upload } from './databases.js'
 import { Contract, ORDER_RULES, Order } from './entities.js'
+import { describeOnSqliteFirst } from './on-databases.js'
 
 const FORGED = {
   disk: 'media',
@@ -13,7 +14,7 @@ const FORGED = {
   sha256: null,
 }
 
-describeOnDatabases('a file that is not ours', fresh => {
+describeOnSqliteFirst('a file that is not ours', fresh => {
   const ways = ['save', 'insert', 'upsert', 'create', 'merge', 'save an update'] as const
 
   it.each(ways)('is refused by %s, and leaves no row', async way => {
@@ -67,7 +68,7 @@ describeOnDatabases('a file that is not ours', fresh => {
   })
 })
 
-describeOnDatabases('a file for another column', fresh => {
+describeOnSqliteFirst('a file for another column', fresh => {
   it.each([
     ['another folder', { folder: 'order_files' }],
     ['another disk', { disk: 'public-media', folder: 'contracts' }],

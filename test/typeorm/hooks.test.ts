@@ -14,14 +14,8 @@ import { StorageError } from '../../src/core/errors.js'
 import type { StoredFile } from '../../src/core/stored-file.js'
 import { MemoryDriver } from '../../src/drivers/memory/index.js'
 import { FileColumn, reapOnce } from '../../src/typeorm/index.js'
-import {
-  describeOnDatabases,
-  type FreshOptions,
-  type House,
-  house,
-  memoryStorage,
-  upload,
-} from './databases.js'
+import { type FreshOptions, type House, house, memoryStorage, upload } from './databases.js'
+import { describeOnSqliteFirst } from './on-databases.js'
 
 const RULES = { folder: 'docs' }
 
@@ -180,7 +174,7 @@ const OPERATIONS: Record<string, Operation> = {
   },
 }
 
-describeOnDatabases('no dangling row and no orphan after', fresh => {
+describeOnSqliteFirst('no dangling row and no orphan after', fresh => {
   it.each(Object.entries(OPERATIONS))('%s', async (_, { run, orphans = 0 }) => {
     const scene = await setUp(fresh)
     scene.driver.freeze()

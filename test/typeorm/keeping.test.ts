@@ -2,7 +2,8 @@ import { Column, DeleteDateColumn, Entity, PrimaryGeneratedColumn } from 'typeor
 import { describe, expect, it } from 'vitest'
 import type { StoredFile } from '../../src/core/stored-file.js'
 import { FileColumn, FilesColumn } from '../../src/typeorm/index.js'
-import { describeOnDatabases, house, ledgerOf, stateOf, states, upload } from './databases.js'
+import { house, ledgerOf, stateOf, states, upload } from './databases.js'
+import { describeOnSqliteFirst } from './on-databases.js'
 
 const RULES = { folder: 'papers' }
 const DAY = 86_400_000
@@ -41,7 +42,7 @@ class Memo {
   file!: StoredFile | null
 }
 
-describeOnDatabases('keepReplaced', fresh => {
+describeOnSqliteFirst('keepReplaced', fresh => {
   it('keeps a replaced and a removed file for its days', async () => {
     const home = await house(fresh, [Paper])
     const papers = home.dataSource.getRepository(Paper)
@@ -58,7 +59,7 @@ describeOnDatabases('keepReplaced', fresh => {
   })
 })
 
-describeOnDatabases('onRemove: keep', fresh => {
+describeOnSqliteFirst('onRemove: keep', fresh => {
   it('keeps the file of a removed row for ever, and deletes a replaced one', async () => {
     const home = await house(fresh, [Paper])
     const papers = home.dataSource.getRepository(Paper)
@@ -72,7 +73,7 @@ describeOnDatabases('onRemove: keep', fresh => {
   })
 })
 
-describeOnDatabases('a soft removal', fresh => {
+describeOnSqliteFirst('a soft removal', fresh => {
   it('deletes the files of onSoftDelete: delete, and recovering does not bring them back', async () => {
     const home = await house(fresh, [Paper])
     const papers = home.dataSource.getRepository(Paper)

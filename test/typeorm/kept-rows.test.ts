@@ -2,7 +2,8 @@ import { AfterUpdate, Column, type DataSource, Entity, PrimaryColumn } from 'typ
 import { expect, it } from 'vitest'
 import type { StoredFile } from '../../src/core/stored-file.js'
 import { FileColumn, FilesColumn } from '../../src/typeorm/index.js'
-import { describeOnDatabases, house, stateOf, states, upload } from './databases.js'
+import { house, stateOf, states, upload } from './databases.js'
+import { describeOnSqliteFirst } from './on-databases.js'
 
 const RULES = { folder: 'contracts' }
 
@@ -46,7 +47,7 @@ async function protect(dataSource: DataSource, event: 'DELETE' | 'UPDATE'): Prom
   else await dataSource.query(`${trigger} BEGIN SELECT RAISE(IGNORE); END`)
 }
 
-describeOnDatabases('a row that the database keeps as it was', fresh => {
+describeOnSqliteFirst('a row that the database keeps as it was', fresh => {
   it('keeps its file when it should be replaced', async () => {
     const home = await house(fresh, [Deed])
     const [old, file] = [await upload(home, RULES), await upload(home, RULES)]
@@ -70,7 +71,7 @@ describeOnDatabases('a row that the database keeps as it was', fresh => {
   })
 })
 
-describeOnDatabases('an entity that is changed while it is saved', fresh => {
+describeOnSqliteFirst('an entity that is changed while it is saved', fresh => {
   it('loses no file that its row holds', async () => {
     const home = await house(fresh, [Album])
     const albums = home.dataSource.getRepository(Album)

@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest'
 import { runWithTenant } from '../../src/core/tenant.js'
 import { knownTenants, ledgerStatus, reapOnce } from '../../src/typeorm/index.js'
-import { describeOnDatabases, house, upload } from './databases.js'
+import { house, upload } from './databases.js'
 import { ORDER_RULES, Order } from './entities.js'
+import { describeOnSqliteFirst } from './on-databases.js'
 
-describeOnDatabases('the ledger as a whole', fresh => {
+describeOnSqliteFirst('the ledger as a whole', fresh => {
   test('is counted by backend and state, and names its tenants', async () => {
     const home = await house(fresh, [Order])
     const orders = home.dataSource.getRepository(Order)

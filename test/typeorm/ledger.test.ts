@@ -6,8 +6,9 @@ import { runWithTenant } from '../../src/core/tenant.js'
 import { MemoryDriver } from '../../src/drivers/memory/index.js'
 import { discardFile } from '../../src/upload/index.js'
 import { sqliteOptions } from '../support/sqlite.js'
-import { describeOnDatabases, house, ledgerOf, memoryStorage, states, upload } from './databases.js'
+import { house, ledgerOf, memoryStorage, states, upload } from './databases.js'
 import { ORDER_RULES, Order } from './entities.js'
+import { describeOnDatabases } from './on-databases.js'
 
 const ENTRY = { backend: 'memory', objectKey: 'media/acme/x/1.txt', disk: 'media', tenant: 'acme' }
 

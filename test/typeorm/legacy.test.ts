@@ -3,7 +3,8 @@ import { expect, it } from 'vitest'
 import type { StoredFile } from '../../src/core/stored-file.js'
 import { runWithTenant } from '../../src/core/tenant.js'
 import { FileColumn } from '../../src/typeorm/index.js'
-import { describeOnDatabases, house, ledgerOf, upload } from './databases.js'
+import { house, ledgerOf, upload } from './databases.js'
+import { describeOnSqliteFirst } from './on-databases.js'
 
 const OLD = 'uploads/acme/2019/report 1.pdf'
 
@@ -25,7 +26,7 @@ class Document {
   file!: StoredFile | null
 }
 
-describeOnDatabases('an old plain-string column', fresh => {
+describeOnSqliteFirst('an old plain-string column', fresh => {
   async function withOldRow(text = OLD) {
     const home = await house(fresh, [Document])
     const insert = home.dataSource.createQueryBuilder().insert().into('document').callListeners(false)

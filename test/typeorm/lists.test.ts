@@ -3,7 +3,8 @@ import { expect, expectTypeOf, it } from 'vitest'
 import type { StoredFile } from '../../src/core/stored-file.js'
 import { runWithTenant } from '../../src/core/tenant.js'
 import { FilesColumn, filesColumn, rulesOf } from '../../src/typeorm/index.js'
-import { describeOnDatabases, type House, house, stateOf, states, upload } from './databases.js'
+import { type House, house, stateOf, states, upload } from './databases.js'
+import { describeOnSqliteFirst } from './on-databases.js'
 
 const RULES = { folder: 'photos' }
 
@@ -47,7 +48,7 @@ const BinderSchema = new EntitySchema<Binder>({
   columns: { id: { type: 'int', primary: true, generated: true }, pages: filesColumn({ folder: 'pages' }) },
 })
 
-describeOnDatabases('a list of files', fresh => {
+describeOnSqliteFirst('a list of files', fresh => {
   it('is saved and loaded in its order, frozen, and shows its files to clients', async () => {
     const { home, albums, photos } = await album()
     const { id } = await albums.save({ photos })

@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest'
 import { filesOf } from '../../src/typeorm/index.js'
-import { describeOnDatabases, type House, house, states, upload } from './databases.js'
+import { type House, house, states, upload } from './databases.js'
 import { ORDER_RULES, Order } from './entities.js'
+import { describeOnDatabases } from './on-databases.js'
 
 async function uploads(home: House, count: number) {
   const files = []

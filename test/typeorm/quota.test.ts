@@ -11,8 +11,9 @@ import { MemoryDriver } from '../../src/drivers/memory/index.js'
 import { FileColumn, usage, withFiles } from '../../src/typeorm/index.js'
 import { discardFile, receiveFile, storeFile } from '../../src/upload/index.js'
 import { sqliteOptions } from '../support/sqlite.js'
-import { dataSourceOf, describeOnDatabases, house, ledgerOf, memoryStorage, upload } from './databases.js'
+import { dataSourceOf, house, ledgerOf, memoryStorage, upload } from './databases.js'
 import { ORDER_RULES, Order } from './entities.js'
+import { describeOnDatabases } from './on-databases.js'
 
 const KB = 1024
 const kilobytes = (count: number) => 'x'.repeat(count * KB)

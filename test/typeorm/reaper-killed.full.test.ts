@@ -12,8 +12,9 @@ import { LedgerReaper, PASS_DEFAULTS } from '../../src/typeorm/reaper/ledger-rea
 import { ReapStatements } from '../../src/typeorm/reaper/reap-statements.js'
 import { SharedConnection, TransactionScopes } from '../../src/typeorm/shared-connection.js'
 import { keysIn } from '../isolation/doors.js'
-import { describeOnDatabases, house, ledgerOf, memoryStorage, upload } from './databases.js'
+import { house, ledgerOf, memoryStorage, upload } from './databases.js'
 import { ORDER_RULES, Order } from './entities.js'
+import { describeOnDatabases } from './on-databases.js'
 
 /** As if so much time had passed: everything that has a time is over. */
 async function passTime(dataSource: DataSource): Promise<void> {

@@ -5,8 +5,9 @@ import { runWithTenant } from '../../src/core/tenant.js'
 import { MemoryDriver } from '../../src/drivers/memory/index.js'
 import { reapOnce } from '../../src/typeorm/index.js'
 import { keysIn } from '../isolation/doors.js'
-import { describeOnDatabases, house, memoryStorage, states, upload } from './databases.js'
+import { house, memoryStorage, states, upload } from './databases.js'
 import { ORDER_RULES, Order } from './entities.js'
+import { describeOnDatabases } from './on-databases.js'
 
 /** As if so much time had passed: everything that has a time is over. */
 async function passTime(dataSource: DataSource): Promise<void> {

@@ -7,8 +7,9 @@ import { ChaosDriver } from '../../src/testing/index.js'
 import { reapOnce, retryDead } from '../../src/typeorm/index.js'
 import { SpyDriver } from '../core/spy-driver.js'
 import { keysIn } from '../isolation/doors.js'
-import { describeOnDatabases, house, ledgerOf, memoryStorage, states, upload } from './databases.js'
+import { house, ledgerOf, memoryStorage, states, upload } from './databases.js'
 import { ORDER_RULES, Order } from './entities.js'
+import { describeOnDatabases } from './on-databases.js'
 
 const ENTRY = { backend: 'memory', objectKey: 'media/acme/x/1.txt', disk: 'media', tenant: 'acme' }
 

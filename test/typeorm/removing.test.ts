@@ -10,8 +10,9 @@ import {
 import { expect, it } from 'vitest'
 import type { StoredFile } from '../../src/core/stored-file.js'
 import { FileColumn } from '../../src/typeorm/index.js'
-import { describeOnDatabases, house, stateOf, states, upload } from './databases.js'
+import { house, stateOf, states, upload } from './databases.js'
 import { ORDER_RULES, Order } from './entities.js'
+import { describeOnDatabases } from './on-databases.js'
 
 @Entity()
 class Mail {

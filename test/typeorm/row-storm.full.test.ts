@@ -4,7 +4,8 @@ import { expect, it } from 'vitest'
 import type { StoredFile } from '../../src/core/stored-file.js'
 import { MemoryDriver } from '../../src/drivers/memory/index.js'
 import { FileColumn, FilesColumn, filesOf, reapOnce, reconcile } from '../../src/typeorm/index.js'
-import { describeOnDatabases, house, ledgerOf, memoryStorage, upload } from './databases.js'
+import { house, ledgerOf, memoryStorage, upload } from './databases.js'
+import { describeOnDatabases } from './on-databases.js'
 
 const RULES = { folder: 'things' }
 

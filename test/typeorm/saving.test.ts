@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest'
 import { runWithTenant } from '../../src/core/tenant.js'
-import { describeOnDatabases, house, ledgerOf, stateOf, states, upload } from './databases.js'
+import { house, ledgerOf, stateOf, states, upload } from './databases.js'
 import { ORDER_RULES, Order } from './entities.js'
+import { describeOnDatabases } from './on-databases.js'
 
 describeOnDatabases('saving a file', fresh => {
   it('claims the staged file in the transaction of its row', async () => {

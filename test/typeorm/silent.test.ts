@@ -1,13 +1,14 @@
 import { type EntityManager, IsNull } from 'typeorm'
 import { expect, it } from 'vitest'
-import { describeOnDatabases, house, stateOf, states, upload } from './databases.js'
+import { house, stateOf, states, upload } from './databases.js'
 import { Contract } from './entities.js'
+import { describeOnSqliteFirst } from './on-databases.js'
 
 const RULES = { folder: 'contracts' }
 const STALE = { code: 'ERR_FILE_STALE' }
 
 // TypeORM can be told to call no hooks. The row would be written all the same, and its file would be nobody's.
-describeOnDatabases('a write without hooks', fresh => {
+describeOnSqliteFirst('a write without hooks', fresh => {
   it('claims its file: save(…, { listeners: false })', async () => {
     const home = await house(fresh, [Contract])
     const contracts = home.dataSource.getRepository(Contract)
@@ -99,7 +100,7 @@ describeOnDatabases('a write without hooks', fresh => {
   })
 })
 
-describeOnDatabases('a query builder', fresh => {
+describeOnSqliteFirst('a query builder', fresh => {
   it('shows the text of a file in its parameters', async () => {
     const home = await house(fresh, [Contract])
     const draft = await upload(home, RULES)

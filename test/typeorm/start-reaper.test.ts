@@ -7,8 +7,9 @@ import { MemoryDriver } from '../../src/drivers/memory/index.js'
 import { type Reaper, startReaper, withFiles } from '../../src/typeorm/index.js'
 import { keysIn } from '../isolation/doors.js'
 import { sqliteOptions } from '../support/sqlite.js'
-import { describeOnDatabases, house, ledgerOf, memoryStorage, states, upload } from './databases.js'
+import { house, ledgerOf, memoryStorage, states, upload } from './databases.js'
 import { ORDER_RULES, Order } from './entities.js'
+import { describeOnSqliteFirst } from './on-databases.js'
 
 const stops: (() => unknown)[] = []
 afterEach(async () => {
@@ -46,7 +47,7 @@ function slowDriver() {
   return { driver, letGo: () => letGo(), begun: () => begun }
 }
 
-describeOnDatabases('a reaper in the background', fresh => {
+describeOnSqliteFirst('a reaper in the background', fresh => {
   const leave = async (driver: MemoryDriver) => {
     const home = await house(fresh, [Order], { storage: memoryStorage({ memory: driver }) })
     const orders = home.dataSource.getRepository(Order)

@@ -1,14 +1,15 @@
 import { expect, it } from 'vitest'
 import { onStorageEvent, runAsSystem, runWithTenant, type StorageEvents } from '../../src/core/index.js'
-import { describeOnDatabases, house, states, upload } from './databases.js'
+import { house, states, upload } from './databases.js'
 import { ORDER_RULES, Order } from './entities.js'
+import { describeOnSqliteFirst } from './on-databases.js'
 
 function heard<E extends 'denied' | 'leftover'>(event: E) {
   const payloads: StorageEvents[E][] = []
   return { payloads, stop: onStorageEvent(event, payload => void payloads.push(payload)) }
 }
 
-describeOnDatabases('what runs for one tenant', fresh => {
+describeOnSqliteFirst('what runs for one tenant', fresh => {
   it('does not save a file that another tenant uploaded', async () => {
     const home = await house(fresh, [Order])
     const orders = home.dataSource.getRepository(Order)

@@ -1,8 +1,9 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm'
 import { expect, it } from 'vitest'
 import { MemoryDriver } from '../../src/drivers/memory/index.js'
-import { describeOnDatabases, house, memoryStorage, states, upload } from './databases.js'
+import { house, memoryStorage, states, upload } from './databases.js'
 import { ORDER_RULES, Order } from './entities.js'
+import { describeOnDatabases } from './on-databases.js'
 
 /** It cannot delete, and does not even answer with a promise. */
 class StuckDriver extends MemoryDriver {

@@ -1,7 +1,8 @@
 import type { EntitySubscriberInterface } from 'typeorm'
 import { expect, it } from 'vitest'
-import { describeOnDatabases, house, stateOf, states, upload } from './databases.js'
+import { house, stateOf, states, upload } from './databases.js'
 import { Contract, ORDER_RULES, Order } from './entities.js'
+import { describeOnDatabases } from './on-databases.js'
 
 const STALE = { code: 'ERR_FILE_STALE', status: 409 }
 

@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest'
-import { describeOnDatabases, house, stateOf, upload } from './databases.js'
+import { house, stateOf, upload } from './databases.js'
 import { Folder, ORDER_RULES, Order, TicketSchema } from './entities.js'
+import { describeOnSqliteFirst } from './on-databases.js'
 
-describeOnDatabases('an untouched file', fresh => {
+describeOnSqliteFirst('an untouched file', fresh => {
   it('causes no statement when its entity is saved again', async () => {
     const home = await house(fresh, [Order])
     const orders = home.dataSource.getRepository(Order)

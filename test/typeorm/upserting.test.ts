@@ -2,8 +2,9 @@ import { Column, Entity, IsNull, PrimaryGeneratedColumn, Unique } from 'typeorm'
 import { expect, it } from 'vitest'
 import type { StoredFile } from '../../src/core/stored-file.js'
 import { FileColumn } from '../../src/typeorm/index.js'
-import { describeOnDatabases, type House, house, ledgerOf, stateOf, states, upload } from './databases.js'
+import { type House, house, ledgerOf, stateOf, states, upload } from './databases.js'
 import { Contract } from './entities.js'
+import { describeOnDatabases } from './on-databases.js'
 
 const RULES = { folder: 'contracts' }
 

@@ -11,7 +11,8 @@ import {
 } from '../../src/core/index.js'
 import { MemoryDriver } from '../../src/drivers/memory/index.js'
 import { FileColumn, fileToPlain, rulesOf } from '../../src/typeorm/index.js'
-import { describeOnDatabases, house, upload } from './databases.js'
+import { house, upload } from './databases.js'
+import { describeOnSqliteFirst } from './on-databases.js'
 
 @Entity()
 class Invoice {
@@ -40,7 +41,7 @@ const storageWith = (urls: UrlOptions) =>
   createStorage({ secret: 'a secret of the tests', backends: { memory: new MemoryDriver() }, urls })
 const expiresOf = (url: string) => Number(new URL(url, 'http://localhost').searchParams.get('expires'))
 
-describeOnDatabases('the URL of a file column', fresh => {
+describeOnSqliteFirst('the URL of a file column', fresh => {
   it('that resolves on load lies on the loaded file, for spreads, and is never written', async () => {
     const home = await house(fresh, [Invoice])
     const invoices = home.dataSource.getRepository(Invoice)

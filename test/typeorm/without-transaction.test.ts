@@ -1,11 +1,12 @@
 import type { EntitySubscriberInterface } from 'typeorm'
 import { expect, it } from 'vitest'
-import { describeOnDatabases, house, stateOf, states, upload } from './databases.js'
+import { house, stateOf, states, upload } from './databases.js'
 import { Contract } from './entities.js'
+import { describeOnSqliteFirst } from './on-databases.js'
 
 const RULES = { folder: 'contracts' }
 
-describeOnDatabases('without a transaction', fresh => {
+describeOnSqliteFirst('without a transaction', fresh => {
   it('insert() claims before its statement', async () => {
     const home = await house(fresh, [Contract])
     const file = await upload(home, RULES)
@@ -82,7 +83,7 @@ describeOnDatabases('without a transaction', fresh => {
   })
 })
 
-describeOnDatabases("another subscriber's", fresh => {
+describeOnSqliteFirst("another subscriber's", fresh => {
   it('failure leaves no claim behind in a transaction', async () => {
     const home = await house(fresh, [Contract])
     const veto: EntitySubscriberInterface = {

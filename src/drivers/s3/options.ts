@@ -169,10 +169,13 @@ function assertCredentials(credentials: unknown): void {
   )
 }
 
+const BARE_ENDPOINT = /^(s3[.-][\w.-]*amazonaws\.com(\.cn)?|[\w-]+\.digitaloceanspaces\.com)$/
+
 /** `https://acme-files.nyc3.digitaloceanspaces.com` is what the panel of Spaces shows; its requests would name the bucket twice. */
 function namesBucket({ hostname, pathname }: URL, bucket: string): boolean {
   if (pathname.replace(/^\/|\/$/g, '') === bucket) return true
-  return hostname.startsWith(`${bucket}.`) && /\.(amazonaws\.com|digitaloceanspaces\.com)$/.test(hostname)
+  // What is left must be an endpoint itself: a bucket may be called `nyc3`, or `s3`.
+  return hostname.startsWith(`${bucket}.`) && BARE_ENDPOINT.test(hostname.slice(bucket.length + 1))
 }
 
 /**

@@ -5,10 +5,11 @@ import { scopeDriver } from '../../../src/core/scoped-driver.js'
 import { store } from '../../../src/testing/driver-cases-support.js'
 import { driverCases } from '../../../src/testing/index.js'
 import { createContainer, describeWithAzurite } from '../../support/azure.js'
+import { waysOf } from '../../support/suites.js'
 import { driverOn, fetchFromAzure } from './driver-on-azurite.js'
 
 describeWithAzurite('the Azure driver keeps the promises of every driver', () => {
-  for (const scope of ['', 'media/acme/']) {
+  for (const scope of waysOf([''], ['media/acme/'])) {
     describe(scope === '' ? 'bare' : 'scoped', () => {
       let container: Awaited<ReturnType<typeof createContainer>>
       let driver: Driver

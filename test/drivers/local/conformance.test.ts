@@ -3,6 +3,7 @@ import { describe, it } from 'vitest'
 import { scopeDriver } from '../../../src/core/scoped-driver.js'
 import { LocalDriver } from '../../../src/drivers/local/index.js'
 import { driverCases } from '../../../src/testing/index.js'
+import { waysOf } from '../../support/suites.js'
 import { tempDir } from '../../support/temp-dir.js'
 import { holdsTrailingDots } from '../trailing-dots.js'
 
@@ -11,7 +12,7 @@ const cases = driverCases.filter(
   ({ needs }) => needs === undefined || new LocalDriver({ root: 'unused' }).capabilities[needs],
 )
 
-describe.each(['bare', 'scoped'])('LocalDriver, %s', kind => {
+describe.each(waysOf(['bare'], ['scoped']))('LocalDriver, %s', kind => {
   const open = async () => {
     const driver = new LocalDriver({ root: tempDir() })
     await driver.ready()

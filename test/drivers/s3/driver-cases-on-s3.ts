@@ -4,11 +4,12 @@ import type { Driver } from '../../../src/core/driver.js'
 import { scopeDriver } from '../../../src/core/scoped-driver.js'
 import { driverCases } from '../../../src/testing/index.js'
 import { createBucket, listOpenUploads } from '../../support/s3.js'
+import { waysOf } from '../../support/suites.js'
 import { holdsTrailingDots } from '../trailing-dots.js'
 
 /** Runs every conformance case against a driver on a fresh bucket: as it is, and scoped to a prefix. */
 export function runDriverCases(makeDriver: (bucket: string) => Driver): void {
-  for (const scope of ['', 'media/acme/']) {
+  for (const scope of waysOf([''], ['media/acme/'])) {
     describe(scope === '' ? 'bare' : 'scoped', () => {
       let bucket: string
       let driver: Driver

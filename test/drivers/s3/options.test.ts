@@ -51,3 +51,13 @@ describe('the S3 driver takes', () => {
     expect(thrownCode(() => new S3Driver({ bucket: 'acme-files', region: 'eu-central-1' }))).toBe('none')
   })
 })
+
+describe('the options of an S3 driver take', () => {
+  it.each([
+    ['nyc3', 'https://nyc3.digitaloceanspaces.com'],
+    ['s3', 'https://s3.eu-central-1.amazonaws.com'],
+    ['files', 'https://files.example.com'],
+  ])('a bucket %s at %s, which is the name of the server', (bucket, endpoint) => {
+    expect(() => new S3Driver({ bucket, region: 'eu-central-1', endpoint, credentials: keys })).not.toThrow()
+  })
+})

@@ -11,9 +11,10 @@ import { describe, expect, it } from 'vitest'
 import type { SignUrlOptions } from '../../../src/core/driver.js'
 import { resolveBucketAddress } from '../../../src/drivers/s3/bucket-address.js'
 import { UrlSigner } from '../../../src/drivers/s3/url-signer.js'
+import { bySuite } from '../../support/suites.js'
 
 /** The SDK takes most of the time. */
-const KEYS = process.env.TEST_FULL === '1' ? 1_000 : 200
+const KEYS = bySuite({ quick: 100, full: 1_000 })
 const credentials = { accessKeyId: 'AKIAEXAMPLE', secretAccessKey: 'secret/with+odd=characters' }
 const sessionToken = 'IQoJb3JpZ2luX2VjEOP//////////wEaDGV1LWNlbnRyYWwtMSJH+/=='
 

@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest'
 import { onStorageEvent } from '../../../src/core/events.js'
 import { runWithTenant } from '../../../src/core/tenant.js'
 import { filesOf } from '../../../src/typeorm/index.js'
-import { describeOnDatabases, type House, house, stateOf, states, upload } from '../databases.js'
+import { type House, house, stateOf, states, upload } from '../databases.js'
 import { Folder, Media, ORDER_RULES, Order, Picture, TicketSchema, Video } from '../entities.js'
+import { describeOnDatabases } from '../on-databases.js'
 import { Album, Chapter, Customer, Draft, FAMILY, Letter, Stamp } from './entities.js'
 
 async function saveOrders(home: House, titles: readonly string[]): Promise<Order[]> {

@@ -1,13 +1,14 @@
 import { expect, it } from 'vitest'
 import { onStorageEvent } from '../../../src/core/events.js'
 import { filesOf, type WithFilesOptions, withFiles } from '../../../src/typeorm/index.js'
-import { dataSourceOf, describeOnDatabases, house, memoryStorage, states, upload } from '../databases.js'
+import { dataSourceOf, house, memoryStorage, states, upload } from '../databases.js'
 import { ORDER_RULES, Order } from '../entities.js'
+import { describeOnSqliteFirst } from '../on-databases.js'
 import { Customer, FAMILY } from './entities.js'
 
 const REFUSED = { code: 'ERR_BULK_WRITE' }
 
-describeOnDatabases('a bulk delete', fresh => {
+describeOnSqliteFirst('a bulk delete', fresh => {
   it('is refused on an entity with files, before the statement', async () => {
     const home = await house(fresh, [Order])
     const orders = home.dataSource.getRepository(Order)

@@ -4,6 +4,10 @@ import { tmpdir } from 'node:os'
 import { afterEach, expect, it } from 'vitest'
 import { fromBytes, toBytes } from '../../../src/typeorm/reconcile/byte-order.js'
 import { LineSorter } from '../../../src/typeorm/reconcile/line-sorter.js'
+import { bySuite } from '../../support/suites.js'
+
+/** It keeps 32,768 lines in memory. */
+const COUNT = bySuite({ quick: 34_000, full: 100_000 })
 
 const open: LineSorter[] = []
 afterEach(async () => {
@@ -33,13 +37,13 @@ it('sorts a few lines, and none', async () => {
 })
 
 it('sorts more than it keeps in memory, twice if asked, and leaves nothing behind', async () => {
-  const lines = scattered(100_000)
+  const lines = scattered(COUNT)
   const before = folders()
   // As one text: to compare lists of so many takes vitest twenty seconds.
   expect((await sorted(lines)).join('\n')).toBe(lines.toSorted().join('\n'))
   const [sorter] = open
   expect(folders().length).toBeGreaterThan(before.length)
-  expect(await all(sorter as LineSorter)).toHaveLength(100_000)
+  expect(await all(sorter as LineSorter)).toHaveLength(COUNT)
   await sorter?.close()
   expect(folders().filter(name => !before.includes(name) && existsSync(name))).toEqual([])
 })

@@ -12,16 +12,9 @@ import {
   reapOnce,
   reconcile,
 } from '../../../src/typeorm/index.js'
-import {
-  describeOnDatabases,
-  type House,
-  house,
-  ledgerOf,
-  memoryStorage,
-  stateOf,
-  upload,
-} from '../databases.js'
+import { type House, house, ledgerOf, memoryStorage, stateOf, upload } from '../databases.js'
 import { Contract, Folder, Media, ORDER_RULES, Order, Picture, TicketSchema, Video } from '../entities.js'
+import { describeOnDatabases } from '../on-databases.js'
 
 const TEXT = { contentType: 'text/plain' }
 const keyOf = (file: StoredFile) => `media/${file.tenant}/${file.key}`
