@@ -9,6 +9,7 @@ import { fateOf } from './fate.js'
 import { isAmong } from './file-line.js'
 import type { FileColumnMetadata } from './file-metadata.js'
 import { inOwnTransaction } from './own-transaction.js'
+import { tableOf } from './table-of.js'
 import type { Release } from './work.js'
 
 /** What came of a statement. */
@@ -130,14 +131,6 @@ export class ConflictInserts {
     }
     return { met, gone }
   }
-}
-
-function tableOf({ tablePath, dataSource, connection }: Insertion['metadata']): string {
-  const { driver } = dataSource ?? connection
-  return tablePath
-    .split('.')
-    .map(part => driver.escape(part))
-    .join('.')
 }
 
 /** How many rows a statement has written, where its connection tells. */

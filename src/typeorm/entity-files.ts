@@ -15,6 +15,7 @@ import { isAmong } from './file-line.js'
 import type { FileColumnMetadata } from './file-metadata.js'
 import { type Rollbacks, rolledBack } from './rollbacks.js'
 import { type RowFiles, readRowFiles } from './row-reader.js'
+import type { SoughtRows } from './sought-rows.js'
 import type { StatementClaims } from './statement-claims.js'
 import type { Turns } from './turns.js'
 import type { Fate, Work } from './work.js'
@@ -26,6 +27,7 @@ export interface EntityFilesContext {
   readonly statements: StatementClaims
   readonly conflicts: ConflictInserts
   readonly rollbacks: Rollbacks
+  readonly sought: SoughtRows
   readonly rowLocks: boolean
 }
 
@@ -150,7 +152,9 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
     const { queryRunner } = event
     return this.#context.before.add(queryRunner, async () => {
       const stands = this.#context.rollbacks.watch(queryRunner)
-      this.#remember(event, { id, row: await this.#read(queryRunner, id, columns), stands })
+      const row = await this.#read(queryRunner, id, columns)
+      this.#context.sought.note(queryRunner, this.#metadata, id, row)
+      this.#remember(event, { id, row, stands })
       return []
     })
   }
@@ -172,10 +176,11 @@ export class EntityFiles implements EntitySubscriberInterface<ObjectLiteral> {
     const stands = this.#context.rollbacks.watch(runner)
     const row = id && (await this.#read(runner, id, changed))
     this.#held.set(entity, { id, row, stands })
+    if (id && row === undefined) this.#context.sought.note(runner, this.#metadata, id, row)
     for (const column of changed) {
       const own = row?.get(column) ?? []
       keepRowsOwn(entity, column, own)
-      // Where the row is gone nothing will be written.
+      // Where the row is gone nothing will be written, or the statement is undone.
       this.#announce(runner, entity, column, file => row !== undefined && !isAmong(file, own))
     }
     return []

@@ -11,11 +11,21 @@ import type { LineKey } from './ledger-sql.js'
 import { OneByOne } from './one-by-one.js'
 import { inOwnTransaction } from './own-transaction.js'
 import { type Rollbacks, rolledBack } from './rollbacks.js'
+import type { SoughtRows } from './sought-rows.js'
 
 /** What a hook knows of a text that a statement is about to write. */
 export interface Announcement {
   /** Whether a file must be claimed: not if the row holds it already, or if there is no row. */
   readonly needsClaim: (file: StoredFile) => boolean
+}
+
+/** What {@link StatementClaims} works with. */
+export interface StatementClaimsContext {
+  readonly claims: Claims
+  readonly conflicts: ConflictInserts
+  readonly dialect: Dialect
+  readonly rollbacks: Rollbacks
+  readonly sought: SoughtRows
 }
 
 /** Sends a statement with the parameters as the database takes them. */
@@ -39,17 +49,19 @@ export class StatementClaims {
   readonly #conflicts: ConflictInserts
   readonly #dialect: Dialect
   readonly #rollbacks: Rollbacks
+  readonly #sought: SoughtRows
   readonly #writing = new OneByOne()
   readonly #watched = new WeakSet<QueryRunner>()
   /** Those in a transaction, also in one that was begun by SQL and of which TypeORM does not know. */
   readonly #inTransaction = new WeakSet<QueryRunner>()
   readonly #announced = new WeakMap<QueryRunner, Map<string, Announcement & { stands: () => boolean }>>()
 
-  constructor(claims: Claims, conflicts: ConflictInserts, dialect: Dialect, rollbacks: Rollbacks) {
-    this.#claims = claims
-    this.#conflicts = conflicts
-    this.#dialect = dialect
-    this.#rollbacks = rollbacks
+  constructor(context: StatementClaimsContext) {
+    this.#claims = context.claims
+    this.#conflicts = context.conflicts
+    this.#dialect = context.dialect
+    this.#rollbacks = context.rollbacks
+    this.#sought = context.sought
   }
 
   /** To be called by a hook, for a text that its operation writes next. */
@@ -84,13 +96,15 @@ export class StatementClaims {
 
   async #send(runner: QueryRunner, sql: string, parameters: unknown, send: Send): Promise<unknown> {
     const insertions = this.#conflicts.in(runner, sql)
-    if (insertions.length === 0 && fileTextsIn(parameters).length === 0) return send()
+    const most = this.#sought.mostHitBy(runner, sql, parameters)
+    if (most === undefined && insertions.length === 0 && fileTextsIn(parameters).length === 0) return send()
     const stands = this.#rollbacks.watch(runner)
     return this.#alone(async () => {
       if (!stands()) throw rolledBack()
       const isSilentUpdate = sql.startsWith('UPDATE') && this.#isSilent(runner, parameters)
       const run = async () => (await this.#run(runner, parameters, send)).result
-      if (insertions.length === 0) return isSilentUpdate ? onOneRow(runner, run) : run()
+      if (most !== undefined) return hittingAtMost(most, runner, run, writtenAnew)
+      if (insertions.length === 0) return isSilentUpdate ? hittingAtMost(1, runner, run, severalRows) : run()
       return this.#conflicts.run(runner, insertions, needsClaim =>
         this.#run(runner, parameters, send, needsClaim),
       )
@@ -160,19 +174,32 @@ export class StatementClaims {
   }
 }
 
-/** Undoes a statement that has written several rows: each would hold the same file, and the first that goes takes its bytes. */
-function onOneRow(runner: QueryRunner, write: () => Promise<unknown>): Promise<unknown> {
+/** Undoes a statement that has hit more rows. */
+function hittingAtMost(
+  most: number,
+  runner: QueryRunner,
+  write: () => Promise<unknown>,
+  problem: () => StorageError,
+): Promise<unknown> {
   const work = async () => {
     const result = await write()
-    if (Number((result as { affected?: unknown } | undefined)?.affected) > 1) throw severalRows()
+    if (Number((result as { affected?: unknown } | undefined)?.affected) > most) throw problem()
     return result
   }
   return inOwnTransaction(runner, work, () => false)
 }
 
+/** Each would hold the same file, and the first that goes takes its bytes. */
 function severalRows(): StorageError {
   return new StorageError(
     'ERR_BULK_WRITE',
     'A file belongs to one row, and this UPDATE would write it into several. Nothing was changed.',
+  )
+}
+
+function writtenAnew(): StorageError {
+  return new StorageError(
+    'ERR_FILE_STALE',
+    'Others removed this row and wrote it anew in this moment. Nothing was changed: load the row again.',
   )
 }

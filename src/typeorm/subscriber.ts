@@ -7,6 +7,7 @@ import type { FileEntities } from './file-metadata.js'
 import type { LedgerSql } from './ledger-sql.js'
 import type { ReleasedFiles } from './reaper/released-files.js'
 import { Rollbacks } from './rollbacks.js'
+import { SoughtRows } from './sought-rows.js'
 import { StatementClaims } from './statement-claims.js'
 import { Turns } from './turns.js'
 
@@ -35,7 +36,8 @@ export function fileKeepers(
   const rollbacks = new Rollbacks()
   const claims = new Claims(storage, sql, lease, rollbacks, released)
   const conflicts = new ConflictInserts(claims, sql.dialect)
-  const statements = new StatementClaims(claims, conflicts, sql.dialect, rollbacks)
+  const sought = new SoughtRows(rollbacks)
+  const statements = new StatementClaims({ claims, conflicts, dialect: sql.dialect, rollbacks, sought })
   const turns = { shared: !ownPool, rollbacks }
   const context = {
     before: new Turns(turns, async () => {}),
@@ -43,6 +45,7 @@ export function fileKeepers(
     statements,
     conflicts,
     rollbacks,
+    sought,
     rowLocks: ownPool,
   }
   const hooks = [...entities].map(([metadata, columns]) => new EntityFiles(metadata, columns, context))

@@ -3,10 +3,13 @@ import { expect, it } from 'vitest'
 import type { StoredFile } from '../../src/core/stored-file.js'
 import { describeWithMariadb, freshMariadb } from '../support/mariadb.js'
 import { describeWithPostgres, freshDatabase } from '../support/postgres.js'
+import { bySuite } from '../support/suites.js'
 import { dataSourceOf, type House, house, ledgerOf, stateOf, states, upload } from './databases.js'
 import { Contract } from './entities.js'
 
 const RULES = { folder: 'contracts' }
+
+const ROUNDS = bySuite({ quick: 5, full: 100 })
 
 describeWithPostgres('bad weather on PostgreSQL', () =>
   weather(async () => ({ type: 'postgres', url: (await freshDatabase()).url })),
@@ -109,7 +112,7 @@ function weather(fresh: () => Promise<DataSourceOptions>): void {
 
   it('replacements, removals and upserts of one row at once leave nothing attached without it', async () => {
     const home = await house(fresh, [Contract], { poolSize: 10 })
-    for (let round = 0; round < 5; round++) {
+    for (let round = 0; round < ROUNDS; round++) {
       await contracts(home).upsert({ id: 1, draft: await upload(home, RULES) }, ['id'])
       const loaded = await contracts(home).findOneByOrFail({ id: 1 })
       const files = await Promise.all([1, 2, 3, 4].map(() => upload(home, RULES)))
