@@ -72,10 +72,12 @@ function watchProcess() {
 }
 
 /** An application that saves each upload in a row whose title is the file's name. */
-async function applicationOn(driver: Driver) {
+async function applicationOn(driver: Driver, url: string) {
   const storage = createStorage({ secret: 'a secret that is long enough', backends: { main: driver } })
-  const fresh = async () => ({ type: 'postgres' as const, url: (await freshDatabase()).url })
-  const { dataSource } = await house(fresh, [Order], { storage, lease: LEASE })
+  const { dataSource } = await house(async () => ({ type: 'postgres', url }), [Order], {
+    storage,
+    lease: LEASE,
+  })
   const orders = dataSource.getRepository(Order)
   const { port, server } = await serve(tenantStorage(storage, RULES), async ({ originalname, stored }) => {
     await orders.save({ title: originalname, file: stored })
@@ -152,8 +154,10 @@ async function leased(dataSource: DataSource): Promise<unknown[]> {
 async function fuzz(driver: Driver, expectNoRemains: () => Promise<void>): Promise<void> {
   console.info(`ABORT_FUZZ_SEED=${SEED}`)
   const plan = planUploads(SEED, COUNTS)
+  // Before the look at the process: the connection that makes databases stays open for the whole file.
+  const { url } = await freshDatabase()
   const expectProcessAsBefore = watchProcess()
-  const app = await applicationOn(driver)
+  const app = await applicationOn(driver, url)
   const listeners = listenersOf(app.server)
   await sendAll(plan, app.port)
   await expectEventually(() => socketsTo(app.port))
